@@ -1,0 +1,1 @@
+"""Ventana: WhatsApp support conversations of three providers, in one schema, answered inside the 24-hour window."""

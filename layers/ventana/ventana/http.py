@@ -1,0 +1,67 @@
+"""Calls to providers: one function from request to reply, so that tests need no mocking library.
+
+Two failures matter to a sender, and the transport tells them apart: `Unreachable` (no byte of the request was
+taken, trying again is safe) and `Uncertain` (the request was written, the answer was lost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from ventana.errors import Uncertain, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request to a provider's production URL."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came back: any status, whole body."""
+
+    status: int
+    body: bytes
+
+
+Transport: TypeAlias = Callable[[HttpRequest], HttpReply]
+
+
+def transport(simulator_url: str | None = None, connect_seconds: float = 3.0, read_seconds: float = 10.0) -> Transport:
+    """Make the transport of production, kept-alive and without retries of its own.
+
+    With `simulator_url` every request goes to that origin instead of the provider's, path and query untouched:
+    adapters always build production URLs.
+    """
+    import urllib3  # only senders pay for it
+
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds), retries=False, maxsize=4
+    )
+
+    def call(request: HttpRequest) -> HttpReply:
+        url = _moved(request.url, simulator_url) if simulator_url else request.url
+        try:
+            reply = pool.request(
+                request.method, url, body=request.body or None, headers=dict(request.headers), redirect=False
+            )
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            raise Unreachable("the provider could not be reached") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Uncertain("the provider's answer was lost") from error
+        return HttpReply(reply.status, reply.data)
+
+    return call
+
+
+def _moved(url: str, origin: str) -> str:
+    parts, target = urlsplit(url), urlsplit(origin)
+    return urlunsplit((target.scheme, target.netloc, target.path.rstrip("/") + parts.path, parts.query, ""))

@@ -1,0 +1,65 @@
+"""The contract that every provider keeps; nothing in it knows AWS, SQL or another provider.
+
+A provider is one folder with the files `signature.py` (verify), `parse.py` (parse) and `send.py` (send), and one
+line in the registry. All of `verify`, `parse` and `challenge` are pure; only `send` talks to the network, through
+the transport that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ventana.http import Transport
+from ventana.messages import Item, OutboundMessage, Receipt
+from ventana.secrets import ProviderSecrets
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A webhook as it was sent: what signatures are made over.
+
+    `url` is the public URL, from settings and never from the Host header, with path and query exactly as received
+    (percent-encoding untouched); header names are lower case; `body` is the raw bytes.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The answer that a provider wants for a webhook that was taken."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    body: str = "{}"
+
+
+class Provider(Protocol):
+    """One carrier of messages."""
+
+    name: str
+    acknowledgement: Acknowledgement
+
+    def challenge(self, request: RawRequest, secrets: ProviderSecrets) -> Acknowledgement | None:
+        """Answer a handshake that proves the endpoint is ours; None where the request is no handshake.
+
+        Raises BadSignature when it is one, but for somebody else.
+        """
+
+    def verify(self, request: RawRequest, secrets: ProviderSecrets) -> None:
+        """Raise BadSignature unless the provider sent exactly these bytes; any live secret will do."""
+
+    def parse(self, request: RawRequest) -> list[Item]:
+        """Turn a verified webhook into our words: every message and status in it, in the order given.
+
+        What cannot be understood becomes `Parked`, or a message of content type "unsupported" when it is known who
+        wrote it. Never raises for what a provider sent.
+        """
+
+    def send(self, message: OutboundMessage, secrets: ProviderSecrets, http: Transport) -> Receipt:
+        """Hand the message over. Raises a SendError that says whether it may be tried again."""

@@ -1,0 +1,81 @@
+"""What a function is told by its environment, read once, with an error that names what is missing.
+
+DATABASE_URL             where Postgres is (wins), or
+DATABASE_SECRET_ID       a secret with host, port, dbname, username, password
+DATABASE_TIMEOUT_MS      longest wait for one statement; below what the provider waits for us (4000)
+PUBLIC_BASE_URL          the origin and stage that providers call; empty: the API's own execute-api address
+KOMMO_SECRET_ID …        one per provider in the registry: <PROVIDER>_SECRET_ID
+SEND_QUEUE_URL           the FIFO queue that carries message ids to the sender
+EVENT_BUS_NAME           where the sweep publishes events
+SIMULATOR_URL            when set, every call to a provider goes there instead
+WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)
+WINDOW_WARNING_MINUTES   `WindowClosing` is published this long before a window shuts (60)
+LEASE_SECONDS            how long a claimed message belongs to one sender (60)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ventana.errors import NotConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of one function; repr shows no credentials."""
+
+    database_url: str | None = field(default=None, repr=False)
+    database_secret_id: str | None = None
+    database_timeout_ms: int = 4000
+    public_base_url: str = ""
+    secret_ids: Mapping[str, str] = field(default_factory=dict)
+    send_queue_url: str | None = None
+    event_bus_name: str | None = None
+    simulator_url: str | None = None
+    window_margin_seconds: int = 60
+    window_warning_minutes: int = 60
+    lease_seconds: int = 60
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read the variables above. Raises NotConfigured when a number is none."""
+        return cls(
+            database_url=environment.get("DATABASE_URL") or None,
+            database_secret_id=environment.get("DATABASE_SECRET_ID") or None,
+            database_timeout_ms=_number(environment, "DATABASE_TIMEOUT_MS", 4000),
+            public_base_url=environment.get("PUBLIC_BASE_URL", "").rstrip("/"),
+            secret_ids={
+                name.removesuffix("_SECRET_ID").lower(): value
+                for name, value in environment.items()
+                if name.endswith("_SECRET_ID") and value
+            },
+            send_queue_url=environment.get("SEND_QUEUE_URL") or None,
+            event_bus_name=environment.get("EVENT_BUS_NAME") or None,
+            simulator_url=environment.get("SIMULATOR_URL") or None,
+            window_margin_seconds=_number(environment, "WINDOW_MARGIN_SECONDS", 60),
+            window_warning_minutes=_number(environment, "WINDOW_WARNING_MINUTES", 60),
+            lease_seconds=_number(environment, "LEASE_SECONDS", 60),
+        )
+
+    def secret_id(self, provider: str) -> str:
+        """The id of a provider's secret. Raises NotConfigured when the function was not given one."""
+        try:
+            return self.secret_ids[provider]
+        except KeyError:
+            raise NotConfigured(f"set {provider.upper()}_SECRET_ID to the secret of {provider}") from None
+
+    def required(self, name: str) -> str:
+        """A setting that this function cannot work without. Raises NotConfigured naming its variable."""
+        value = getattr(self, name)
+        if not value:
+            raise NotConfigured(f"set {name.upper()}")
+        return str(value)
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit():
+        raise NotConfigured(f"{name} must be a whole number")
+    return int(text)

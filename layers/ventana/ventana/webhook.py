@@ -1,0 +1,139 @@
+"""The inbound paragraph that every webhook function shares: verify → parse → record → acknowledge.
+
+    from ventana.webhook import webhook
+    handler = webhook("meta")
+
+Answers: the provider's own 2xx once everything is committed; 403 where nobody we know signed it (nothing was parsed
+or stored); 503 where it could not be stored, so that providers that retry do.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from ventana.errors import BadSignature, NotConfigured, StorageUnavailable, VentanaError
+from ventana.messages import Item, Parked
+from ventana.providers import provider_named
+from ventana.providers.base import Acknowledgement, Provider, RawRequest
+from ventana.schema.connection import Database
+from ventana.schema.inbound import Recorded, record_inbound
+from ventana.secrets import SecretStore
+from ventana.settings import Settings
+from ventana.telemetry import count, logger, metrics
+
+Event: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[[Event, object], dict[str, Any]]
+
+
+def webhook(
+    provider_name: str,
+    settings: Settings | None = None,
+    secrets: SecretStore | None = None,
+    database: Database | None = None,
+) -> Handler:
+    """Make the Lambda handler of a provider's webhook, fed with API Gateway HTTP API v2 events."""
+    provider = provider_named(provider_name)
+    settings = settings or Settings.from_environment()
+    secrets = secrets or SecretStore()
+    database = database or Database(settings, secrets)
+
+    @metrics.log_metrics
+    def handler(event: Event, context: object) -> dict[str, Any]:
+        started = time.perf_counter()
+        try:
+            request = raw_request(event, settings.public_base_url)
+            answer, counts = _receive(provider, request, secrets, settings, database)
+        except VentanaError as error:
+            answer, counts = _refuse(provider, error), {}
+        logger.info(
+            "webhook",
+            extra={
+                "provider": provider.name,
+                "status": answer.status,
+                "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+                **counts,
+            },
+        )
+        return _response(answer)
+
+    return handler
+
+
+def raw_request(event: Event, public_base_url: str = "") -> RawRequest:
+    """The request inside an HTTP API v2 event, its body decoded once.
+
+    Without `public_base_url` the URL is built from the API's id, which AWS sets, never from the Host header.
+    """
+    context: Mapping[str, Any] = event.get("requestContext") or {}
+    http: Mapping[str, Any] = context.get("http") or {}
+    base = public_base_url or f"https://{context.get('domainName', 'localhost')}"
+    query = event.get("rawQueryString") or ""
+    body = event.get("body") or ""
+    return RawRequest(
+        method=str(http.get("method", "POST")).upper(),
+        url=base + str(event.get("rawPath") or "/") + (f"?{query}" if query else ""),
+        headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
+        body=_decoded(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass"),
+    )
+
+
+def _decoded(body: str) -> bytes:
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadSignature("the body is not what API Gateway sends") from None
+
+
+def _receive(
+    provider: Provider, request: RawRequest, secrets: SecretStore, settings: Settings, database: Database
+) -> tuple[Acknowledgement, dict[str, int]]:
+    credentials = secrets.of(provider.name, settings.secret_id(provider.name))
+    challenged = provider.challenge(request, credentials)
+    if challenged is not None:
+        return challenged, {"challenges": 1}
+    provider.verify(request, credentials)
+    items = _parsed(provider, request)
+    recorded = record_inbound(database, items) if items else []
+    return provider.acknowledgement, _counted(provider, recorded)
+
+
+def _parsed(provider: Provider, request: RawRequest) -> list[Item]:
+    """Parse, and park the whole body if the adapter fails on it: a bug of ours must not lose a customer's message."""
+    try:
+        return provider.parse(request)
+    except Exception as error:
+        logger.error("parse_failed", extra={"provider": provider.name, "error": type(error).__name__})
+        return [Parked(provider.name, f"parse failed: {type(error).__name__}", request.body)]
+
+
+def _counted(provider: Provider, recorded: list[Recorded]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in recorded:
+        counts[row.outcome] = counts.get(row.outcome, 0) + 1
+    for outcome, number in counts.items():
+        count(f"Inbound{outcome.title()}", number)
+    if "parked" in counts:
+        logger.warning("items_parked", extra={"provider": provider.name, "parked": counts["parked"]})
+    return counts
+
+
+def _refuse(provider: Provider, error: VentanaError) -> Acknowledgement:
+    count(type(error).__name__)
+    level = logger.error if isinstance(error, StorageUnavailable | NotConfigured) else logger.warning
+    level("webhook_refused", extra={"provider": provider.name, "code": error.code, "reason": str(error)})
+    problem = {"type": "about:blank", "title": error.title, "status": error.http_status, "code": error.code}
+    return Acknowledgement(error.http_status, "application/problem+json", json.dumps(problem))
+
+
+def _response(answer: Acknowledgement) -> dict[str, Any]:
+    return {
+        "statusCode": answer.status,
+        "headers": {"content-type": answer.content_type},
+        "body": answer.body,
+        "isBase64Encoded": False,
+    }
