@@ -1,0 +1,150 @@
+"""A Postgres of our own from the binaries of a wheel: no installation, no service, no port that others can reach.
+
+It is a foreground child that ends when we end. Postgres refuses to run as root, so root runs it as `nobody`, from
+places that `nobody` may enter (places.py).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg
+
+from infra.local.child import die_with_parent, end
+from infra.local.places import Places
+
+USER = "ventana"
+DATABASE = "ventana"
+START_SECONDS = 60.0
+LEFTOVER_SECONDS = 5.0
+# What a server says while one that was killed has not quite gone: its pid file, its memory, its port.
+LEFTOVERS = ("postmaster.pid", "pre-existing shared memory", "could not bind", "could not create any TCP")
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # their path may be no longer than 107 bytes; a clone's may
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+}
+FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+class PostgresFailed(Exception):
+    """The server cannot run here; the message is one line that says why."""
+
+
+class Postgres:
+    """One server over one data directory, which is made on the first start and kept."""
+
+    def __init__(self, state: Path, *, durable: bool = True) -> None:
+        self.places = Places(state)
+        self._durable = durable
+        self._settings = SETTINGS if durable else SETTINGS | FAST_SETTINGS
+        self._process: subprocess.Popen[bytes] | None = None
+        self._password = ""
+        self._port = 0
+
+    def dsn(self, database: str = DATABASE) -> str:
+        """Where a database of the running server is."""
+        return f"postgresql://{USER}:{self._password}@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. Raises PostgresFailed when it does not."""
+        try:
+            self.places.prepare()
+            self._password = self._kept_password()
+            if not (self.places.data / "PG_VERSION").exists():
+                self._initdb()
+            self._check_version()
+            self._start_patiently()
+            self._create_database()
+        except (OSError, subprocess.SubprocessError) as error:
+            raise PostgresFailed(f"PostgreSQL cannot run in {self.places.state}: {error}") from error
+
+    def stop(self) -> None:
+        """End the server: open sessions are cut, everything committed is on disk."""
+        if self._process is not None:
+            end(self._process, signal.SIGINT, seconds=15)
+            self._process = None
+
+    def _kept_password(self) -> str:
+        kept = self.places.state / "postgres.password"
+        if not kept.exists():
+            kept.touch(mode=0o600)
+            kept.write_text(secrets.token_hex(24))
+        return kept.read_text()
+
+    def _initdb(self) -> None:
+        password = self.places.private_file("password", self._password)
+        unfinished = self.places.data.with_name("unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        # A random password of 192 bits needs no stretching, and tests connect a thousand times.
+        options = ["--auth=scram-sha-256", "-c", "scram_iterations=1", "--encoding=UTF8", "--locale=C"]
+        options += [] if self._durable else ["--no-sync"]
+        made = self.places.run(["initdb", "-D", str(unfinished), "-U", USER, f"--pwfile={password}", *options])
+        password.unlink()
+        if made.returncode:
+            raise PostgresFailed(f"initdb failed: {_last_line(made.stderr)}")
+        unfinished.rename(self.places.data)
+
+    def _check_version(self) -> None:
+        found, ours = (self.places.data / "PG_VERSION").read_text().strip(), self.places.major
+        if found != ours:
+            raise PostgresFailed(f"{self.places.data} is of PostgreSQL {found}, ours is {ours}: run `make clean`")
+
+    def _start_patiently(self) -> None:
+        give_up = time.monotonic() + LEFTOVER_SECONDS
+        while True:
+            said = self._start_once()
+            if said is None:
+                return
+            if time.monotonic() > give_up or not any(words in said for words in LEFTOVERS):
+                raise PostgresFailed(f"PostgreSQL did not start: {said}")
+            time.sleep(0.1)
+
+    def _start_once(self) -> str | None:
+        """Start; None when it answers, else what it said when it ended."""
+        self._port = _free_port()
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        with self.places.log.open("wb") as log:
+            self._process = self.places.popen(
+                ["postgres", "-D", str(self.places.data), "-p", str(self._port), *settings],
+                log,
+                die_with_parent(signal.SIGINT),
+            )
+        give_up = time.monotonic() + START_SECONDS
+        while self._process.poll() is None and time.monotonic() < give_up:
+            try:
+                psycopg.connect(self.dsn("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                time.sleep(0.02)
+            else:
+                return None
+        self.stop()
+        return _last_line(self.places.log.read_bytes())
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            try:
+                connection.execute(f"create database {DATABASE}")
+            except psycopg.errors.DuplicateDatabase:
+                return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _last_line(output: bytes) -> str:
+    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if "FATAL" in line or "error" in line or "could not" in line]
+    return (telling or lines or [f"no reason given ({os.uname().sysname})"])[-1].strip()
