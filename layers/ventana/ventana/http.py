@@ -16,12 +16,12 @@ from ventana.errors import Uncertain, Unreachable
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request to a provider's production URL."""
+    """A request to a provider's production URL; repr shows neither credentials nor text."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

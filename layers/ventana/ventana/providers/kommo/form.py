@@ -1,0 +1,46 @@
+"""Kommo's nested form keys, `message[add][0][text]`, as a tree of dicts.
+
+Indexes are dict keys like any other, so that `[999999999]` costs no more than `[0]`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from ventana.providers.base import RawRequest
+
+Node: TypeAlias = dict[str, Any]
+"""A tree: every value is a string or a Node."""
+
+MAX_FIELDS = 20_000
+"""250 items of some thirty fields are the most that Kommo puts into one hook."""
+MAX_DEPTH = 12
+
+_KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
+
+
+def tree(request: RawRequest) -> Node:
+    """Decode the form. Of repeated keys the last wins; a key that is no path stays as it is. Raises ValueError
+    for more fields than Kommo would ever send.
+    """
+    root: Node = {}
+    body = request.body.decode("utf-8", "replace")
+    for key, value in parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS):
+        *parents, last = _path(key)
+        node = root
+        for name in parents:
+            child = node.get(name)
+            if not isinstance(child, dict):
+                child = node[name] = {}
+            node = child
+        node[last or str(len(node))] = value  # `tags[]` appends
+    return root
+
+
+def _path(key: str) -> list[str]:
+    found = _KEY.fullmatch(key)
+    if found is None or found[2].count("[") >= MAX_DEPTH:
+        return [key]
+    return [found[1], *found[2][1:-1].split("][")]

@@ -1,0 +1,31 @@
+"""The parameters of a Twilio request: of the form in a POST, of the query in a GET."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+from ventana.providers.base import RawRequest
+
+MAX_FIELDS = 10_000
+"""Twilio sends fewer than a hundred; the cap keeps a hostile body from costing seconds before it is verified."""
+
+
+def pairs(request: RawRequest) -> list[tuple[str, str]]:
+    """Decode them once, blank and repeated ones kept. Raises ValueError for more than any webhook has."""
+    source = urlsplit(request.url).query if request.method == "GET" else request.body.decode("utf-8", "replace")
+    return parse_qsl(source, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+
+
+def query(request: RawRequest) -> dict[str, str]:
+    """The query of the URL that was called."""
+    return dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
+
+
+def is_json(request: RawRequest) -> bool:
+    """Whether the body is JSON, as some of Twilio's newer webhooks are: then the URL carries its hash."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return (
+        request.method != "GET"
+        and content_type != "application/x-www-form-urlencoded"
+        and "bodySHA256" in query(request)
+    )
