@@ -1,0 +1,111 @@
+"""Each function gets the variables that it reads, by the names of ventana.settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.infra.stack import Stack
+from ventana import settings as contract
+from ventana.providers import PROVIDERS
+from ventana.settings import Settings
+
+EVERY = {
+    "DATABASE_SECRET_ID",
+    "DATABASE_TIMEOUT_MS",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_LOG_LEVEL",
+}
+GIVEN = {
+    "KommoWebhook": {"PUBLIC_BASE_URL", "KOMMO_SECRET_ID"},
+    "MetaWebhook": {"PUBLIC_BASE_URL", "META_SECRET_ID"},
+    "TwilioWebhook": {"PUBLIC_BASE_URL", "TWILIO_SECRET_ID"},
+    "Api": {"SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
+    "Sender": {
+        "PUBLIC_BASE_URL",
+        "KOMMO_SECRET_ID",
+        "META_SECRET_ID",
+        "TWILIO_SECRET_ID",
+        "SEND_QUEUE_URL",
+        "WINDOW_MARGIN_SECONDS",
+        "LEASE_SECONDS",
+    },
+    "WindowSweep": {"SEND_QUEUE_URL", "EVENT_BUS_NAME", "WINDOW_WARNING_MINUTES", "LEASE_SECONDS"},
+    "Migrator": set(),
+}
+LOCAL_ONLY = {"DATABASE_URL", "SIMULATOR_URL"}
+PATIENCE = {"KommoWebhook": 2, "MetaWebhook": 5, "TwilioWebhook": 15}
+"""Seconds after which a provider gives up."""
+
+
+class Recording(dict[str, str]):
+    """An empty environment that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return default
+
+
+def read_by_settings() -> set[str]:
+    environment = Recording()
+    Settings.from_environment(environment)
+    return environment.asked | {f"{provider.upper()}_SECRET_ID" for provider in PROVIDERS}
+
+
+def variables(stack: Stack, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack.properties(name)["Environment"]["Variables"]
+    return found
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_function_gets_what_it_reads(stack: Stack, name: str) -> None:
+    assert set(variables(stack, name)) == GIVEN[name] | EVERY
+
+
+def test_the_template_gives_exactly_what_settings_reads(stack: Stack) -> None:
+    given = {name for function in stack.functions() for name in variables(stack, function)}
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read_by_settings() - LOCAL_ONLY
+
+
+def test_settings_documents_each_variable_that_it_reads() -> None:
+    documented = set(re.findall(r"^([A-Z_]+)\b", contract.__doc__ or "", flags=re.MULTILINE))
+    assert {name for name in read_by_settings() if name not in documented} <= {
+        f"{provider.upper()}_SECRET_ID" for provider in PROVIDERS
+    }
+    assert documented <= read_by_settings()
+
+
+@pytest.mark.parametrize("name", PATIENCE)
+def test_a_webhook_answers_while_the_provider_listens_and_finishes_what_it_began(stack: Stack, name: str) -> None:
+    statement = int(variables(stack, name)["DATABASE_TIMEOUT_MS"]) / 1000
+    assert statement < 0.75 * PATIENCE[name], "connecting, verifying and the way back take time as well"
+    assert stack.properties(name)["Timeout"] == PATIENCE[name] + 1
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_the_database_is_given_up_before_the_function_is_killed(stack: Stack, name: str) -> None:
+    assert int(variables(stack, name)["DATABASE_TIMEOUT_MS"]) < 1000 * stack.properties(name)["Timeout"]
+
+
+def test_no_function_behind_the_api_names_the_api(stack: Stack) -> None:
+    """The API names its functions: naming it back is a circle that CloudFormation refuses."""
+    for name in ("KommoWebhook", "MetaWebhook", "TwilioWebhook", "Api"):
+        assert "HttpApi" not in str(variables(stack, name))
+
+
+def test_values_are_the_stacks_own(stack: Stack) -> None:
+    for name in stack.functions():
+        found = variables(stack, name)
+        assert found["DATABASE_SECRET_ID"] == {"Ref": "DatabaseSecretArn"}
+        assert found.get("SEND_QUEUE_URL", {"Ref": "SendQueue"}) == {"Ref": "SendQueue"}
+        assert found.get("EVENT_BUS_NAME", {"Ref": "EventBus"}) == {"Ref": "EventBus"}
+        for provider in PROVIDERS:
+            wanted = {"Ref": f"{provider.title()}Secret"}
+            assert found.get(f"{provider.upper()}_SECRET_ID", wanted) == wanted

@@ -1,0 +1,80 @@
+"""What each function may do: this table, nothing more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.infra.stack import Stack, listed, referred
+
+DATABASE = ("secretsmanager:GetSecretValue", "DatabaseSecretArn")
+KOMMO = ("secretsmanager:GetSecretValue", "KommoSecret")
+META = ("secretsmanager:GetSecretValue", "MetaSecret")
+TWILIO = ("secretsmanager:GetSecretValue", "TwilioSecret")
+QUEUE = ("sqs:SendMessage", "SendQueue")
+
+ALLOWED = {
+    "KommoWebhook": {DATABASE, KOMMO},
+    "MetaWebhook": {DATABASE, META},
+    "TwilioWebhook": {DATABASE, TWILIO},
+    "Api": {DATABASE, QUEUE},
+    "Sender": {DATABASE, KOMMO, META, TWILIO, ("sqs:ChangeMessageVisibility", "SendQueue")},
+    "WindowSweep": {DATABASE, QUEUE, ("events:PutEvents", "EventBus"), ("sqs:SendMessage", "SweepFailureQueue")},
+    "Migrator": {DATABASE},
+}
+
+# AWS's own policies, attached by SAM: logs, traces, network interfaces; and reading the queue where there is one.
+EVERYWHERE = {
+    "service-role/AWSLambdaBasicExecutionRole",
+    "service-role/AWSLambdaVPCAccessExecutionRole",
+    "AWSXrayWriteOnlyAccess",
+}
+MANAGED = {"Sender": EVERYWHERE | {"service-role/AWSLambdaSQSQueueExecutionRole"}}
+
+
+def granted(role: dict[str, Any]) -> set[tuple[str, str]]:
+    return {
+        (action, referred(resource))
+        for policy in role.get("Policies", [])
+        for statement in listed(policy["PolicyDocument"]["Statement"])
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def test_every_function_is_in_the_table(stack: Stack) -> None:
+    assert set(stack.functions()) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_function_may_do_what_it_needs_and_nothing_else(stack: Stack, name: str) -> None:
+    role = stack.properties(referred(stack.properties(name)["Role"]))
+    managed = {arn.split(":policy/")[1] for arn in role["ManagedPolicyArns"]}
+    assert granted(role) == ALLOWED[name]
+    assert managed == MANAGED.get(name, EVERYWHERE)
+
+
+def test_no_two_functions_share_a_role(stack: Stack) -> None:
+    roles = [referred(function["Role"]) for function in stack.functions().values()]
+    assert len(roles) == len(set(roles))
+
+
+def test_the_schedule_may_wake_the_sweep_and_keep_what_failed(stack: Stack) -> None:
+    role = stack.properties("WindowSweepEveryMinuteRole")
+    assert granted(role) == {("lambda:InvokeFunction", "WindowSweep"), ("sqs:SendMessage", "ScheduleDeadLetterQueue")}
+
+
+def test_nothing_is_granted_on_everything_or_by_pattern(stack: Stack) -> None:
+    for name, role in stack.of_type("AWS::IAM::Role").items():
+        for action, resource in granted(role):
+            assert "*" not in action, name
+            assert "*" not in resource, name
+
+
+def test_secrets_are_made_empty_and_outlive_the_stack(stack: Stack) -> None:
+    secrets = stack.of_type("AWS::SecretsManager::Secret")
+    assert set(secrets) == {"KommoSecret", "MetaSecret", "TwilioSecret"}
+    for name, secret in secrets.items():
+        assert secret["SecretString"] == "{}"
+        assert stack.resources[name]["DeletionPolicy"] == stack.resources[name]["UpdateReplacePolicy"] == "Retain"

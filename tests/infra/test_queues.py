@@ -1,0 +1,89 @@
+"""The send queue, the schedule and the bus: how work reaches sender and sweep, and where it ends if it fails."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from tests.infra.stack import Stack, referred
+from ventana.http import transport
+
+FOURTEEN_DAYS = 14 * 24 * 3600
+DEAD_LETTERS = ("SendDeadLetterQueue", "ScheduleDeadLetterQueue", "SweepFailureQueue")
+
+
+def test_the_sender_takes_batches_and_gives_back_the_failed_ones(stack: Stack) -> None:
+    source = stack.only("AWS::Lambda::EventSourceMapping")
+    assert referred(source["EventSourceArn"]) == "SendQueue"
+    assert referred(source["FunctionName"]) == "Sender"
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert 1 <= source["BatchSize"] <= 10
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "SenderConcurrency"}}
+
+
+def test_the_send_queue_keeps_order_within_a_conversation(stack: Stack) -> None:
+    queue = stack.properties("SendQueue")
+    assert queue["FifoQueue"] is True
+    assert queue["ContentBasedDeduplication"] is False
+    assert queue["DeduplicationScope"] == "messageGroup"
+    assert queue["FifoThroughputLimit"] == "perMessageGroupId"
+
+
+def test_a_message_that_never_goes_through_is_kept_apart(stack: Stack) -> None:
+    policy = stack.properties("SendQueue")["RedrivePolicy"]
+    assert referred(policy["deadLetterTargetArn"]) == "SendDeadLetterQueue"
+    assert policy["maxReceiveCount"] >= 5
+    assert stack.properties("SendDeadLetterQueue")["FifoQueue"] is True
+
+
+def test_a_batch_stays_invisible_for_six_times_the_senders_timeout(stack: Stack) -> None:
+    assert stack.properties("SendQueue")["VisibilityTimeout"] >= 6 * stack.properties("Sender")["Timeout"]
+
+
+def test_the_worst_batch_fits_into_the_senders_timeout_and_the_worst_message_into_its_lease(stack: Stack) -> None:
+    sender = stack.properties("Sender")
+    variables = sender["Environment"]["Variables"]
+    waits = inspect.signature(transport).parameters
+    network = waits["connect_seconds"].default + waits["read_seconds"].default
+    message = network + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000
+    assert stack.only("AWS::Lambda::EventSourceMapping")["BatchSize"] * message <= sender["Timeout"]
+    assert message < int(variables["LEASE_SECONDS"])
+
+
+def test_sender_and_sweep_agree_about_the_lease(stack: Stack) -> None:
+    leases = {stack.properties(name)["Environment"]["Variables"]["LEASE_SECONDS"] for name in ("Sender", "WindowSweep")}
+    assert len(leases) == 1
+
+
+@pytest.mark.parametrize("name", DEAD_LETTERS)
+def test_dead_letters_wait_two_weeks_for_somebody(stack: Stack, name: str) -> None:
+    assert stack.properties(name)["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_every_queue_is_encrypted_and_none_is_unknown_here(stack: Stack) -> None:
+    queues = stack.of_type("AWS::SQS::Queue")
+    assert set(queues) == {"SendQueue", *DEAD_LETTERS}
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_the_sweep_runs_every_minute_and_a_missed_tick_is_kept(stack: Stack) -> None:
+    schedule = stack.only("AWS::Scheduler::Schedule")
+    target = schedule["Target"]
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert "Name" not in schedule, "a fixed name could be used by one stack an account"
+    assert referred(target["Arn"]) == "WindowSweep"
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60}
+    assert referred(target["DeadLetterConfig"]["Arn"]) == "ScheduleDeadLetterQueue"
+    assert stack.properties("WindowSweep")["Timeout"] < 60
+
+
+def test_a_failed_sweep_is_not_repeated_but_kept_and_not_among_missed_ticks(stack: Stack) -> None:
+    invoked = stack.properties("WindowSweepEventInvokeConfig")
+    assert invoked["MaximumRetryAttempts"] == 0
+    assert referred(invoked["DestinationConfig"]["OnFailure"]["Destination"]) == "SweepFailureQueue"
+
+
+def test_each_stack_has_a_bus_of_its_own(stack: Stack) -> None:
+    assert stack.only("AWS::Events::EventBus")["Name"] == {"Ref": "AWS::StackName"}

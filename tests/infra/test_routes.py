@@ -1,0 +1,110 @@
+"""What the HTTP API serves, to whom, and what of it may be logged."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.infra.stack import Stack, referred
+
+ROUTES = {
+    # route: (function, who may call it)
+    "POST /webhooks/kommo/{token}": ("KommoWebhook", "NONE"),
+    "GET /webhooks/meta": ("MetaWebhook", "NONE"),
+    "POST /webhooks/meta": ("MetaWebhook", "NONE"),
+    "GET /webhooks/twilio": ("TwilioWebhook", "NONE"),
+    "POST /webhooks/twilio": ("TwilioWebhook", "NONE"),
+    "POST /webhooks/twilio/status": ("TwilioWebhook", "NONE"),
+    "POST /v1/messages": ("Api", "Operators"),
+    "GET /v1/messages/{id}": ("Api", "Operators"),
+    "GET /v1/conversations": ("Api", "Operators"),
+    "GET /v1/conversations/{id}": ("Api", "Operators"),
+    "GET /v1/conversations/{id}/window": ("Api", "Operators"),
+    "GET /v1/stats": ("Api", "Operators"),
+    "GET /v1/health": ("Api", "NONE"),
+}
+
+
+@pytest.fixture
+def operations(stack: Stack) -> dict[str, dict[str, Any]]:
+    paths = stack.properties("HttpApi")["Body"]["paths"]
+    return {
+        f"{method.upper()} {path}": operation
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+
+
+def test_each_route_reaches_its_function_and_asks_for_its_authorizer(operations: dict[str, dict[str, Any]]) -> None:
+    found = {
+        route: (
+            referred(operation["x-amazon-apigateway-integration"]["uri"]),
+            *(name for requirement in operation["security"] for name in requirement),
+        )
+        for route, operation in operations.items()
+    }
+    assert found == ROUTES
+
+
+def test_each_route_speaks_payload_2_0(operations: dict[str, dict[str, Any]]) -> None:
+    versions = {
+        operation["x-amazon-apigateway-integration"]["payloadFormatVersion"] for operation in operations.values()
+    }
+    assert versions == {"2.0"}
+
+
+def test_the_gateway_may_call_each_function_on_its_own_routes_only(stack: Stack) -> None:
+    allowed = set()
+    for permission in stack.of_type("AWS::Lambda::Permission").values():
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        route, values = permission["SourceArn"]["Fn::Sub"]
+        assert values == {"__ApiId__": {"Ref": "HttpApi"}, "__Stage__": "*"}
+        method, path = route.split("${__Stage__}/")[1].split("/", 1)
+        allowed.add((f"{method} /{path}", referred(permission["FunctionName"])))
+    wanted = {(re.sub(r"\{\w+}", "*", route), function) for route, (function, _) in ROUTES.items()}
+    assert allowed == wanted
+
+
+def test_operators_present_a_token_of_the_given_issuer(stack: Stack) -> None:
+    schemes = stack.properties("HttpApi")["Body"]["components"]["securitySchemes"]
+    authorizer = schemes["Operators"]["x-amazon-apigateway-authorizer"]
+    assert set(schemes) == {"Operators"}
+    assert authorizer["type"] == "jwt"
+    assert authorizer["identitySource"] == "$request.header.Authorization"
+    assert authorizer["jwtConfiguration"] == {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
+
+
+def test_a_route_without_words_about_it_is_closed(stack: Stack) -> None:
+    assert stack.source["Resources"]["HttpApi"]["Properties"]["Auth"]["DefaultAuthorizer"] == "Operators"
+
+
+def test_access_logs_hold_no_path_address_or_query(stack: Stack) -> None:
+    stage = stack.only("AWS::ApiGatewayV2::Stage")
+    logged = json.loads(stage["AccessLogSettings"]["Format"])
+    assert set(logged.values()) == {
+        "$context.requestId",
+        "$context.requestTimeEpoch",
+        "$context.routeKey",
+        "$context.status",
+        "$context.responseLatency",
+        "$context.integrationLatency",
+        "$context.integration.status",
+        "$context.integrationErrorMessage",
+        "$context.authorizer.error",
+        "$context.error.responseType",
+    }
+    assert referred(stage["AccessLogSettings"]["DestinationArn"]) == "HttpApiLogs"
+
+
+def test_routes_are_throttled(stack: Stack) -> None:
+    assert stack.only("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
+    }
+
+
+def test_other_origins_are_not_let_in(stack: Stack) -> None:
+    assert "x-amazon-apigateway-cors" not in stack.properties("HttpApi")["Body"]
