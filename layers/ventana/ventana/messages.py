@@ -98,7 +98,7 @@ class StatusUpdate:
     """What a provider says became of a message that we sent.
 
     `message_id` is our own id where the provider carries it back, which settles the status even before the
-    provider's id has been stored.
+    provider's id has been stored. `window_shut`: it failed because the provider holds the window for shut.
     """
 
     provider: str
@@ -109,6 +109,7 @@ class StatusUpdate:
     message_id: str | None = None
     error_code: str | None = None
     error_text: str | None = None
+    window_shut: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 

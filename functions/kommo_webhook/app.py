@@ -1,0 +1,5 @@
+"""Kommo's webhook: verify, parse, record, acknowledge, all in ventana.webhook."""
+
+from ventana.webhook import webhook
+
+handler = webhook("kommo")

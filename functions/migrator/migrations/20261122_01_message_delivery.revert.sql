@@ -1,0 +1,60 @@
+-- Refuses while it would lose what only these columns and tables know.
+do $$
+declare
+    messages bigint;
+    parked bigint;
+begin
+    select count(*) into messages from kommo_messages where provider_message_id is not null or delivery_status is not null;
+    select (select count(*) from parked_items) + (select count(*) from parked_statuses) into parked;
+    if messages + parked > 0 then
+        raise exception 'refused: delivery accounts of % messages and % parked items would be lost', messages, parked
+            using hint = 'Move them to an archive first; nothing was changed.';
+    end if;
+end;
+$$;
+
+create or replace function update_last_user_message_timestamp() returns trigger language plpgsql as $$
+begin
+    if new.role = 'user' then
+        update kommo_conversations
+           set last_user_message_at = greatest(last_user_message_at, least(new.created_at, now()))
+         where id = new.conversation_id;
+    end if;
+    return new;
+end;
+$$;
+
+drop table events;
+drop table parked_items;
+drop table parked_statuses;
+drop table message_status_history;
+
+drop index idx_messages_unfinished;
+drop index idx_messages_provider_message;
+alter table kommo_messages drop constraint kommo_messages_content_type_check;
+alter table kommo_messages add constraint kommo_messages_content_type_check
+check (content_type in ('text', 'image', 'file', 'voice', 'video', 'location', 'contact'));
+alter table kommo_messages
+    drop column business_address,
+    drop column provider_message_id,
+    drop column opens_window,
+    drop column delivery_status,
+    drop column error_code,
+    drop column error_text,
+    drop column attempts,
+    drop column lease_until,
+    drop column received_at,
+    drop column provider_payload;
+comment on column kommo_messages.created_at is null;
+
+drop index idx_conversations_window_open;
+drop index idx_conversations_window_closing;
+drop index idx_conversations_provider_user;
+drop index idx_meta_conversation_phone;
+alter table kommo_conversations
+    drop column provider_user_id,
+    drop column business_address,
+    drop column kommo_talk_id,
+    drop column needs_template,
+    drop column window_warned_for,
+    drop column window_closed_for;

@@ -1,0 +1,117 @@
+-- What a message and a conversation must remember so that nothing is lost, doubled or sent outside the window.
+-- Expand only: no column of the former migrations is dropped, renamed or retyped.
+
+alter table kommo_conversations
+    add column provider_user_id text,
+    add column business_address text,
+    add column kommo_talk_id text,
+    add column needs_template boolean not null default false,
+    add column window_warned_for timestamptz,
+    add column window_closed_for timestamptz;
+comment on column kommo_conversations.provider_user_id is
+'The business-scoped id of a customer whose phone may be hidden for ever';
+comment on column kommo_conversations.business_address is
+'Our number or account that the customer wrote to last; answers leave from it';
+comment on column kommo_conversations.window_warned_for is
+'The last_user_message_at whose window was announced as closing: once per window';
+comment on column kommo_conversations.window_closed_for is
+'The last_user_message_at whose window has closed, by time or by the provider''s word';
+
+create unique index idx_meta_conversation_phone
+on kommo_conversations (provider, phone) where provider = 'meta' and phone is not null;
+create unique index idx_conversations_provider_user
+on kommo_conversations (provider, provider_user_id) where provider_user_id is not null;
+
+-- What the sweep has still to announce, and nothing else: both indexes are as large as the set of open windows.
+create index idx_conversations_window_closing on kommo_conversations (last_user_message_at)
+where last_user_message_at is distinct from window_warned_for;
+create index idx_conversations_window_open on kommo_conversations (last_user_message_at)
+where last_user_message_at is distinct from window_closed_for;
+
+alter table kommo_messages
+    add column business_address text,
+    add column provider_message_id text,
+    add column opens_window boolean not null default true,
+    add column delivery_status text constraint check_delivery_status check (delivery_status in (
+        'received', 'accepted', 'held', 'queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'uncertain',
+        'expired', 'cancelled'
+    )),
+    add column error_code text,
+    add column error_text text,
+    add column attempts integer not null default 0,
+    add column lease_until timestamptz,
+    add column received_at timestamptz,
+    add column provider_payload jsonb;
+comment on column kommo_messages.created_at is
+'When it was written, by the provider''s clock where it has one; received_at is when we learned of it';
+comment on column kommo_messages.provider_payload is 'The provider''s own item, whole';
+
+alter table kommo_messages drop constraint kommo_messages_content_type_check;
+alter table kommo_messages add constraint kommo_messages_content_type_check check (content_type in (
+    'text', 'image', 'file', 'voice', 'video', 'location', 'contact', 'audio', 'sticker', 'reaction', 'interactive',
+    'order', 'template', 'system', 'unsupported'
+));
+
+-- The deduplication: one row per message of a provider at an address of ours, however often and however fast it comes.
+create unique index idx_messages_provider_message
+on kommo_messages (provider, provider_message_id, business_address) where provider_message_id is not null;
+create index idx_messages_unfinished on kommo_messages (created_at)
+where delivery_status in ('accepted', 'queued', 'sending');
+
+create table message_status_history (
+    id bigint generated always as identity primary key,
+    message_id uuid not null references kommo_messages (id) on delete cascade,
+    status text not null,
+    at timestamptz not null,
+    cause text not null,
+    error_code text
+);
+comment on table message_status_history is 'Every change of a message''s delivery status, when and why';
+create index message_status_history_message_idx on message_status_history (message_id, id);
+
+create table parked_statuses (
+    provider text not null,
+    provider_message_id text not null,
+    status text not null,
+    item jsonb not null,
+    received_at timestamptz not null default now(),
+    primary key (provider, provider_message_id, status)
+);
+comment on table parked_statuses is 'Statuses that came before their message; applied in the moment it appears';
+
+create table parked_items (
+    id uuid primary key default gen_random_uuid(),
+    provider text not null,
+    reason text not null,
+    payload jsonb,
+    body bytea,
+    fingerprint text not null,
+    times integer not null default 1,
+    received_at timestamptz not null default now(),
+    constraint parked_items_fingerprint_key unique (provider, fingerprint)
+);
+comment on table parked_items is 'What a provider really sent and we could not understand, whole, with the reason';
+
+create table events (
+    id uuid primary key default gen_random_uuid(),
+    name text not null,
+    detail jsonb not null,
+    occurred_at timestamptz not null,
+    claimed_until timestamptz,
+    published_at timestamptz
+);
+comment on table events is 'The outbox: written with what it tells of, in one commit, and published by the sweep';
+create index events_unpublished_idx on events (occurred_at) where published_at is null;
+
+-- The same function as before with one more condition: what WhatsApp does not count as writing opens no window.
+create or replace function update_last_user_message_timestamp() returns trigger language plpgsql as $$
+begin
+    if new.role = 'user' and new.opens_window then
+        update kommo_conversations
+           set last_user_message_at = greatest(last_user_message_at, least(new.created_at, now())),
+               needs_template = false
+         where id = new.conversation_id;
+    end if;
+    return new;
+end;
+$$;

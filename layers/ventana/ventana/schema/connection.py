@@ -1,0 +1,109 @@
+"""One connection per container, kept between calls, replaced when it died while the container was frozen.
+
+Everything goes through `Database.call`: one statement, one round trip, one commit (the connection is in autocommit).
+All our statements may be repeated without a double row, which is what makes the one retry safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import class_row
+
+from ventana.errors import NotConfigured, StorageUnavailable
+from ventana.secrets import SecretStore
+from ventana.settings import Settings
+
+Result = TypeVar("Result")
+Parameters = Sequence[Any] | Mapping[str, Any]
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Database:
+    """Where the rows are. Opens on first use; safe to make at import."""
+
+    def __init__(self, settings: Settings, secrets: SecretStore | None = None) -> None:
+        self._settings = settings
+        self._secrets = secrets or SecretStore()
+        self._connection: Connection | None = None
+
+    def call(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, and once more on a new connection when the old one turned out dead or lost a lock race.
+
+        Raises StorageUnavailable when nothing was stored: the server is away, too slow, locked or not migrated.
+        """
+        try:
+            try:
+                return work(self._open())
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if not self._worth_repeating(error):
+                    raise
+                return work(self._open())
+        except psycopg.Error as error:
+            raise StorageUnavailable(f"the database refused: {error.sqlstate or type(error).__name__}") from error
+
+    def all(self, kind: type[Result], query: LiteralString, parameters: Parameters = ()) -> list[Result]:
+        """Every row of `query` as a `kind`, a dataclass whose fields are named as the columns are."""
+        return self.call(lambda connection: _cursor(connection, kind).execute(query, parameters).fetchall())
+
+    def one(self, kind: type[Result], query: LiteralString, parameters: Parameters = ()) -> Result | None:
+        """The first row of `query` as a `kind`, or None."""
+        return self.call(lambda connection: _cursor(connection, kind).execute(query, parameters).fetchone())
+
+    def value(self, query: LiteralString, parameters: Parameters = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.call(lambda connection: connection.execute(query, parameters).fetchone())
+        return row[0] if row else None
+
+    def close(self) -> None:
+        """Let the connection go; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            timeout = self._settings.database_timeout_ms
+            self._connection = psycopg.connect(
+                self.conninfo(),
+                autocommit=True,
+                application_name="ventana",
+                connect_timeout=max(1, timeout // 1000),
+                options=f"-c statement_timeout={timeout} -c lock_timeout={timeout} -c timezone=UTC",
+            )
+        return self._connection
+
+    def _worth_repeating(self, error: psycopg.Error) -> bool:
+        if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+            return True
+        # Only a connection that had been open: a server that cannot be reached is not asked twice.
+        died = self._connection is not None and self._connection.broken
+        if died:
+            self.close()
+        return died
+
+    def conninfo(self) -> str:
+        """How to connect, from DATABASE_URL or the secret. Raises NotConfigured when neither tells."""
+        if self._settings.database_url:
+            return self._settings.database_url
+        if not self._settings.database_secret_id:
+            raise NotConfigured("set DATABASE_URL, or DATABASE_SECRET_ID to a secret with host, username and password")
+        secret = self._secrets.values(self._settings.database_secret_id)
+        missing = [name for name in ("host", "username", "password") if not secret.get(name)]
+        if missing:
+            raise NotConfigured(f"the database secret lacks {', '.join(missing)}")
+        return make_conninfo(
+            host=secret["host"],
+            port=secret.get("port", 5432),
+            dbname=secret.get("dbname") or "postgres",
+            user=secret["username"],
+            password=secret["password"],
+            sslmode=secret.get("sslmode") or "require",
+        )
+
+
+def _cursor(connection: Connection, kind: type[Result]) -> psycopg.Cursor[Result]:
+    return connection.cursor(row_factory=class_row(kind))
