@@ -14,17 +14,17 @@ from ventana.settings import Settings
 
 EVERY = {
     "DATABASE_SECRET_ID",
-    "DATABASE_TIMEOUT_MS",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_LOG_LEVEL",
 }
 GIVEN = {
-    "KommoWebhook": {"PUBLIC_BASE_URL", "KOMMO_SECRET_ID"},
-    "MetaWebhook": {"PUBLIC_BASE_URL", "META_SECRET_ID"},
-    "TwilioWebhook": {"PUBLIC_BASE_URL", "TWILIO_SECRET_ID"},
-    "Api": {"SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
+    "KommoWebhook": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "KOMMO_SECRET_ID"},
+    "MetaWebhook": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "META_SECRET_ID"},
+    "TwilioWebhook": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "TWILIO_SECRET_ID"},
+    "Api": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
     "Sender": {
+        "DATABASE_TIMEOUT_MS",
         "PUBLIC_BASE_URL",
         "KOMMO_SECRET_ID",
         "META_SECRET_ID",
@@ -33,8 +33,8 @@ GIVEN = {
         "WINDOW_MARGIN_SECONDS",
         "LEASE_SECONDS",
     },
-    "WindowSweep": {"SEND_QUEUE_URL", "EVENT_BUS_NAME", "WINDOW_WARNING_MINUTES", "LEASE_SECONDS"},
-    "Migrator": set(),
+    "WindowSweep": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "EVENT_BUS_NAME", "WINDOW_WARNING_MINUTES"},
+    "Migrator": set(),  # statements of a migration take as long as they take
 }
 LOCAL_ONLY = {"DATABASE_URL", "SIMULATOR_URL"}
 PATIENCE = {"KommoWebhook": 2, "MetaWebhook": 5, "TwilioWebhook": 15}
@@ -89,7 +89,7 @@ def test_a_webhook_answers_while_the_provider_listens_and_finishes_what_it_began
     assert stack.properties(name)["Timeout"] == PATIENCE[name] + 1
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", [name for name in GIVEN if name != "Migrator"])
 def test_the_database_is_given_up_before_the_function_is_killed(stack: Stack, name: str) -> None:
     assert int(variables(stack, name)["DATABASE_TIMEOUT_MS"]) < 1000 * stack.properties(name)["Timeout"]
 
