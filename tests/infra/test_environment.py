@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stack import Stack
+from tests.infra.stack import ROOT, Stack
 from ventana import settings as contract
 from ventana.providers import PROVIDERS
 from ventana.settings import Settings
@@ -67,6 +67,14 @@ def variables(stack: Stack, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", GIVEN)
 def test_a_function_gets_what_it_reads(stack: Stack, name: str) -> None:
     assert set(variables(stack, name)) == GIVEN[name] | EVERY
+
+
+@pytest.mark.parametrize("name", ["Api", "Sender", "WindowSweep"])
+def test_a_function_reads_what_it_gets(stack: Stack, name: str) -> None:
+    code = (ROOT / stack.source["Resources"][name]["Properties"]["CodeUri"] / "app.py").read_text()
+    read = {field.upper() for field in re.findall(r"settings\.(?:required\(\"|)(\w+)", code)}
+    own = {variable for variable in GIVEN[name] if not variable.endswith(("_SECRET_ID", "_TIMEOUT_MS"))}
+    assert read - {"SECRET_ID"} - LOCAL_ONLY == own
 
 
 def test_the_template_gives_exactly_what_settings_reads(stack: Stack) -> None:

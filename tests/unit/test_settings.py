@@ -1,0 +1,78 @@
+"""Settings come from the environment, once, and an error names the variable."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from ventana.errors import NotConfigured
+from ventana.settings import Settings
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    assert Settings.from_environment({}) == Settings(
+        database_url=None,
+        database_secret_id=None,
+        database_timeout_ms=4000,
+        public_base_url="",
+        secret_ids={},
+        send_queue_url=None,
+        event_bus_name=None,
+        simulator_url=None,
+        window_margin_seconds=60,
+        window_warning_minutes=60,
+        lease_seconds=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("DATABASE_URL", "postgresql://localhost/x", "database_url", "postgresql://localhost/x"),
+        ("DATABASE_SECRET_ID", "db", "database_secret_id", "db"),
+        ("DATABASE_TIMEOUT_MS", "1200", "database_timeout_ms", 1200),
+        ("PUBLIC_BASE_URL", "https://hooks.example.com/prod/", "public_base_url", "https://hooks.example.com/prod"),
+        ("SEND_QUEUE_URL", "https://sqs/q.fifo", "send_queue_url", "https://sqs/q.fifo"),
+        ("EVENT_BUS_NAME", "ventana", "event_bus_name", "ventana"),
+        ("SIMULATOR_URL", "http://127.0.0.1:1", "simulator_url", "http://127.0.0.1:1"),
+        ("WINDOW_MARGIN_SECONDS", "0", "window_margin_seconds", 0),
+        ("WINDOW_WARNING_MINUTES", "30", "window_warning_minutes", 30),
+        ("LEASE_SECONDS", "90", "lease_seconds", 90),
+    ],
+)
+def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:
+    assert getattr(Settings.from_environment({variable: text}), field) == value
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_SECRET_ID", "SEND_QUEUE_URL", "SIMULATOR_URL"])
+def test_an_empty_variable_is_a_missing_one(variable: str) -> None:
+    assert Settings.from_environment({variable: ""}) == Settings.from_environment({})
+
+
+def test_secret_ids_go_by_the_name_of_their_provider() -> None:
+    settings = Settings.from_environment({"ACME_SECRET_ID": "arn:acme", "OTHER_SECRET_ID": ""})
+    assert settings.secret_id("acme") == "arn:acme"
+    with pytest.raises(NotConfigured, match=r"^set OTHER_SECRET_ID to the secret of other$"):
+        settings.secret_id("other")
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1.5", "1e3", " 5", "٣"])
+def test_what_is_no_whole_number_is_refused_by_name(text: str) -> None:
+    with pytest.raises(NotConfigured, match=r"^LEASE_SECONDS must be a whole number$"):
+        Settings.from_environment({"LEASE_SECONDS": text})
+
+
+def test_a_required_setting_that_is_missing_is_named() -> None:
+    assert Settings(send_queue_url="q").required("send_queue_url") == "q"
+    with pytest.raises(NotConfigured, match=r"^set SEND_QUEUE_URL$"):
+        Settings().required("send_queue_url")
+
+
+def test_the_databases_address_is_not_shown() -> None:
+    assert "hush" not in repr(Settings(database_url="postgresql://me:hush@localhost/x"))
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().lease_seconds = 1  # type: ignore[misc]
