@@ -156,12 +156,11 @@ def test_eight_runners_at_once_apply_each_version_once(empty_database: str, fold
     assert sorted(outcomes)[:-1] == [[]] * 7
 
 
-def test_another_run_holds_the_lock(empty_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ventana.schema.migrate.LOCK_WAIT_SECONDS", 0.5)
+def test_another_run_holds_the_lock(empty_database: str, folder: Path) -> None:
     with psycopg.connect(empty_database, autocommit=True) as other:
         other.execute("select pg_advisory_lock(%s)", [0x56656E74616E61])
         with pytest.raises(Locked, match="another run holds the lock"):
-            quietly("up", empty_database, folder)
+            run("up", empty_database, folder=folder, say=lambda line: None, lock_seconds=0.5)
     assert quietly("up", empty_database, folder).done == ["1_fruit", "2_colour", "3_index"]
 
 

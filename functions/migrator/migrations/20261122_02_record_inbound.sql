@@ -293,7 +293,7 @@ begin
                 when 'status' then
                     select r.outcome, r.message_id into outcome, message_id from record_status_v1(v_item, v_now) r;
                 else
-                    perform park_item_v1(v_item ->> 'provider', v_item ->> 'reason', v_item -> 'raw',
+                    perform park_item_v1(v_item ->> 'provider', v_item ->> 'reason', nullif(v_item -> 'raw', 'null'),
                                          decode(v_item ->> 'body', 'base64'), v_now);
                     outcome := 'parked';
             end case;

@@ -6,6 +6,7 @@ taken, trying again is safe) and `Uncertain` (the request was written, the answe
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -56,6 +57,8 @@ def transport(simulator_url: str | None = None, connect_seconds: float = 3.0, re
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise Unreachable("the provider could not be reached") from error
         except urllib3.exceptions.HTTPError as error:
+            if isinstance(next(iter(error.args), None), ssl.SSLCertVerificationError):
+                raise Unreachable("the provider's certificate is not valid") from error
             raise Uncertain("the provider's answer was lost") from error
         return HttpReply(reply.status, reply.data)
 

@@ -85,9 +85,13 @@ def _json_object(secret_id: str, text: str) -> dict[str, Any]:
 
 def _read_from_secrets_manager(secret_id: str) -> str:
     import boto3  # the slowest import of all, needed once per container
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # Its defaults are a minute each, and providers wait two seconds.
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
     try:
-        return str(boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"])
+        client = boto3.client("secretsmanager", config=config)
+        return str(client.get_secret_value(SecretId=secret_id)["SecretString"])
     except (BotoCoreError, ClientError, KeyError) as error:
         raise NotConfigured(f"the secret '{secret_id}' cannot be read: {type(error).__name__}") from error

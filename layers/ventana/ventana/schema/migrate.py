@@ -16,22 +16,23 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import LiteralString
 
 import psycopg
 
-from ventana.schema.migrations import Drift, Locked, Migration, MigrationError, load
+from ventana.schema.exclusive import exclusive
+from ventana.schema.migrations import Ahead, Drift, Migration, MigrationError, load
 from ventana.schema.report import Component, print_report
 
 Say = Callable[[str], None]
 FOLDER = Path(os.environ.get("MIGRATIONS_FOLDER", "functions/migrator/migrations"))
-LOCK_KEY = 0x56656E74616E61  # "Ventana"
 LOCK_WAIT_SECONDS = 60.0
 LOCK_TRIES = 5
+ACTIONS = ("up", "plan", "verify", "revert", "baseline")
 LEDGER = """
 create schema if not exists ventana_meta;
 create table if not exists ventana_meta.schema_migrations (
@@ -48,6 +49,7 @@ create table if not exists ventana_meta.migration_log (
     at timestamptz not null default clock_timestamp(), by text not null default current_user
 );
 """
+READ = 'select version, checksum, state from ventana_meta.schema_migrations order by version collate "C"'
 
 
 @dataclass
@@ -60,47 +62,35 @@ class Outcome:
     components: list[Component] = field(default_factory=list)
 
 
-def run(action: str, dsn: str, *, folder: Path | None = None, to: str | None = None, say: Say = print) -> Outcome:
+def run(
+    action: str,
+    dsn: str,
+    *,
+    folder: Path | None = None,
+    to: str | None = None,
+    say: Say = print,
+    lock_seconds: float = LOCK_WAIT_SECONDS,
+) -> Outcome:
     """Do `action` on the database at `dsn`, up to the version `to`, and print the report through `say`.
 
     up        apply what is pending                    plan      show what would run; changes nothing
     verify    check every applied version and sum      revert    undo what is after `to` (default: the last one)
     baseline  adopt a database that has the schema already, as far as it verifies
 
-    Raises MigrationError (or Drift, Locked), and psycopg.Error as the server gave it.
+    Waits `lock_seconds` for another run to end. Raises MigrationError (or Drift, Ahead, Locked), and psycopg.Error.
     """
     migrations = load(folder or FOLDER)
     if to is not None and to not in {migration.version for migration in migrations}:
         raise MigrationError(f"there is no version {to}; the last one is {migrations[-1].version}")
-    if action not in ("up", "plan", "verify", "revert", "baseline"):
-        raise MigrationError(f"unknown action {action}: use up, plan, verify, revert or baseline")
+    if action not in ACTIONS:
+        raise MigrationError(f"unknown action {action}: use one of {', '.join(ACTIONS)}")
     with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator", connect_timeout=10) as connection:
         runner = _Runner(connection, migrations, say)
         if action in ("plan", "verify"):
             return runner.plan(to) if action == "plan" else runner.verify()
-        with _lock(connection, say):
+        with exclusive(connection, lock_seconds, say):
             connection.execute(LEDGER)
-            if action == "up":
-                return runner.up(to)
-            return runner.revert(to) if action == "revert" else runner.baseline(to)
-
-
-@contextmanager
-def _lock(connection: psycopg.Connection, say: Say, wait: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
-    waiting_since = time.monotonic()
-    while not _scalar(connection, "select pg_try_advisory_lock(%s)", LOCK_KEY):
-        if time.monotonic() - waiting_since > wait:
-            raise Locked(f"another run holds the lock since more than {wait:.0f} s; nothing was changed")
-        say("waiting: another run holds the lock")
-        time.sleep(0.2 + random.random() * 0.3)  # noqa: S311 - jitter
-    held = "select exists (select from pg_locks where locktype = 'advisory' and granted and pid = pg_backend_pid())"
-    if not _scalar(connection, held):
-        raise MigrationError("this is a transaction pooler, which cannot hold a lock: connect to Postgres directly")
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s)", (LOCK_KEY,))
+            return {"up": runner.up, "revert": runner.revert, "baseline": runner.baseline}[action](to)
 
 
 class _Runner:
@@ -125,14 +115,13 @@ class _Runner:
 
     def up(self, to: str | None) -> Outcome:
         pending = self._pending(to)
-        if len(pending) and pending[0] is self.migrations[0] and not self._missing(pending[0]):
+        if pending and pending[0] is self.migrations[0] and not self._missing(pending[0]):
             raise Drift(f"{pending[0].version} is there, but not in the ledger: run `baseline` to adopt this database")
         for migration in pending:
             started = time.monotonic()
             (self._apply if migration.transactional else self._apply_without_transaction)(migration)
             self.say(f"applied {migration.version} in {time.monotonic() - started:.2f} s")
-        if not pending:
-            self.say("nothing to apply")
+        self.say(f"{len(pending)} applied")
         return self._report(Outcome("up", done=[migration.version for migration in pending]), self._applied())
 
     def revert(self, to: str | None) -> Outcome:
@@ -170,8 +159,9 @@ class _Runner:
         with self.connection.transaction():
             for migration in adopted:
                 self._record(migration, "baseline")
-        self.say(f"adopted {', '.join(migration.version for migration in adopted)}")
-        return self._report(Outcome("baseline", done=[migration.version for migration in adopted]), adopted)
+        versions = [migration.version for migration in adopted]
+        self.say(f"adopted {', '.join(versions)}")
+        return self._report(Outcome("baseline", done=versions), adopted)
 
     def _apply(self, migration: Migration) -> None:
         for attempt in range(1, LOCK_TRIES + 1):
@@ -238,16 +228,13 @@ class _Runner:
                     "restore the file and write a new migration"
                 )
         if len(ledger) > len(self.migrations):
-            raise Drift(f"the ledger has {ledger[len(self.migrations)][0]}, which the folder lacks")
+            raise Ahead(f"the ledger has {ledger[len(self.migrations)][0]}, which the folder lacks")
         return ledger
 
     def _ledger(self) -> list[tuple[str, str, str]]:
         if not _scalar(self.connection, "select to_regclass('ventana_meta.schema_migrations') is not null"):
             return []
-        query: LiteralString = (
-            'select version, checksum, state from ventana_meta.schema_migrations order by version collate "C"'
-        )
-        return [(str(row[0]), str(row[1]), str(row[2])) for row in self.connection.execute(query)]
+        return [(str(version), str(checksum), str(state)) for version, checksum, state in self.connection.execute(READ)]
 
     def _record(self, migration: Migration, state: str) -> None:
         self.connection.execute(
@@ -259,10 +246,9 @@ class _Runner:
         )
         self._log(migration.version, "baseline" if state == "baseline" else "up", state)
 
-    def _log(self, version: str, action: str, outcome: str) -> None:
+    def _log(self, *entry: str) -> None:
         self.connection.execute(
-            "insert into ventana_meta.migration_log (version, action, outcome) values (%s, %s, %s)",
-            (version, action, outcome),
+            "insert into ventana_meta.migration_log (version, action, outcome) values (%s, %s, %s)", entry
         )
 
     def _execute(self, sql: str) -> None:
@@ -275,14 +261,13 @@ class _Runner:
 
 
 def _scalar(connection: psycopg.Connection, query: LiteralString, *parameters: object) -> object:
-    row = connection.execute(query, parameters).fetchone()
-    return row[0] if row else None
+    return (connection.execute(query, parameters).fetchone() or (None,))[0]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; the exit code is 0, or 1 with one line that says what to do."""
     parser = argparse.ArgumentParser(prog="ventana.schema.migrate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("action", choices=["up", "plan", "verify", "revert", "baseline"])
+    parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("--to", help="the version to stop at")
     parser.add_argument("--dsn", default=os.environ.get("DATABASE_URL"), help="default: DATABASE_URL")
     options = parser.parse_args(arguments)

@@ -17,6 +17,10 @@ class Drift(MigrationError):
     """The folder, the ledger and the database do not tell the same story."""
 
 
+class Ahead(Drift):
+    """The database has all of this folder and more: a newer release has been here, and migrations only expand."""
+
+
 class Locked(MigrationError):
     """Another run holds the lock."""
 
