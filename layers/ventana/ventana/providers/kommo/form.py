@@ -35,7 +35,7 @@ def tree(request: RawRequest) -> Node:
             if not isinstance(child, dict):
                 child = node[name] = {}
             node = child
-        node[last or str(len(node))] = value  # `tags[]` appends
+        node[last or (str(len(node)) if parents else key)] = value  # `tags[]` appends
     return root
 
 

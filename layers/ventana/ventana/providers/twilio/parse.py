@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from ventana.messages import Customer, InboundMessage, Item, Parked, ReportedStatus, StatusUpdate
@@ -30,13 +31,21 @@ CHANNELS = {"whatsapp": "whatsapp", "messenger": "facebook"}
 def parse(request: RawRequest) -> list[Item]:
     """Read a request: Twilio makes one for each message and each status, an album's photos included."""
     try:
-        parameters = _json_parameters(request) if is_json(request) else dict(pairs(request))
+        raw = _json_parameters(request) if is_json(request) else _parameters(request)
     except ValueError:
         return [Parked(TWILIO, "body not understood", request.body)]
-    if not parameters:
+    if not raw:
         return []
     # The URL of a status callback is ours, and so is the id in its query.
-    return list(each(TWILIO, [parameters], partial(_item, uuid(query(request).get("message_id")))))
+    return list(each(TWILIO, [raw], partial(_item, uuid(query(request).get("message_id")))))
+
+
+def _parameters(request: RawRequest) -> Object:
+    """Every parameter by its name; one that is repeated keeps all its values, and its last one counts."""
+    found: Object = {}
+    for name, value in pairs(request):
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _json_parameters(request: RawRequest) -> Object:
@@ -44,7 +53,14 @@ def _json_parameters(request: RawRequest) -> Object:
     return value if isinstance(value, dict) else {"body": value}
 
 
-def _item(message_id: str | None, parameters: Object) -> Item | None:
+def _item(message_id: str | None, raw: Object) -> Item | None:
+    item = _read(
+        message_id, {name: value[-1] if isinstance(value, list) and value else value for name, value in raw.items()}
+    )
+    return item if item is None else replace(item, raw=raw)
+
+
+def _read(message_id: str | None, parameters: Object) -> Item | None:
     status = text(parameters.get("MessageStatus")) or text(parameters.get("SmsStatus"))
     message_sid = next((text(parameters[name]) for name in SIDS if text(parameters.get(name))), "")
     if not message_sid:
@@ -84,6 +100,8 @@ def _customer(parameters: Mapping[str, object]) -> Customer | None:
         user_id=user_id(_address(parameters.get("ExternalUserId"))) or user_id(sender),
         name=text(parameters.get("ProfileName")) or None,
     )
+    if not (customer.phone or customer.user_id):
+        customer = replace(customer, phone=phone(parameters.get("WaId")))
     return customer if customer.phone or customer.user_id else None
 
 
