@@ -15,8 +15,8 @@ from infra.local.template import Schedule
 
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
-MONTHS = {name: str(n) for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
-DAYS = {name: str(n) for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), 1)}
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
 class Clock:
@@ -96,9 +96,9 @@ def _cron(minute: str, hour: str, day: str, month: str, weekday: str, year: str)
     return matches
 
 
-def _field(text: str, low: int, high: int, names: dict[str, str] | None = None) -> set[int]:
-    for name, number in (names or {}).items():
-        text = text.replace(name, number)
+def _field(text: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
+    for number, name in enumerate(names, 1):
+        text = text.replace(name, str(number))
     found: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")

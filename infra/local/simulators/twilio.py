@@ -1,0 +1,186 @@
+"""Twilio's REST API for messages, its status callbacks and its inbound webhook."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from email.utils import format_datetime
+from hashlib import sha1
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+from uuid import uuid4
+
+from infra.local.http_server import Request, Response, json_response
+from infra.local.identity import Identity
+from infra.local.simulators.callbacks import Webhook
+from infra.local.simulators.ledger import Fault, Sent
+
+VERSION = "2010-04-01"
+PATH = re.compile(rf"/{VERSION}/Accounts/([^/]+)/Messages(?:/(\w+))?\.json")
+PATIENCE_SECONDS = 15.0
+HTTP_STATUS = {"20003": 401, "20404": 404, "20429": 429, "20500": 500, "20503": 503}
+TEXTS = {
+    "20003": "Authenticate",
+    "20404": "The requested resource was not found",
+    "20429": "Too Many Requests",
+    "20500": "An internal server error has occurred",
+    "63016": "Failed to send freeform message because you are outside the allowed window. Please use a template.",
+}
+
+
+class TwilioSimulator:
+    """One account with one WhatsApp sender."""
+
+    name = "twilio"
+
+    def __init__(self, identity: Identity, gateway_url: str) -> None:
+        self._identity, self._gateway_url = identity, gateway_url
+        self._messages: list[dict[str, Any]] = []
+
+    def owns(self, request: Request) -> bool:
+        """Whether this is a call to Twilio."""
+        return PATH.fullmatch(request.path) is not None
+
+    def refuse(self, request: Request) -> Response | None:
+        """Answer what is no send: wrong credentials, wrong parameters, and questions about messages."""
+        match = PATH.fullmatch(request.path)
+        account = f"{self._identity.twilio_account_sid}:{self._identity.twilio_auth_token}"
+        wanted = "Basic " + base64.b64encode(account.encode()).decode()
+        given = request.header("authorization")
+        if not hmac.compare_digest(given.encode(), wanted.encode()):
+            return _error("20003")
+        if match is None or match[1] != self._identity.twilio_account_sid:
+            return _error("20404")
+        return self._listed(request, match[2]) if request.method == "GET" else self._invalid(_form(request))
+
+    def take(self, request: Request) -> Sent:
+        """Keep a message that is in order."""
+        form, sid = _form(request), f"SM{uuid4().hex}"
+        sent = Sent(self.name, sid, form["To"], form["From"], form.get("Body", ""), form)
+        self._messages.append(self._resource(sent))
+        return sent
+
+    def accepted(self, sent: Sent) -> Response:
+        """The answer to a send."""
+        return json_response(201, self._resource(sent))
+
+    def failed(self, fault: Fault) -> Response:
+        """The answer of a Twilio that misbehaves."""
+        return _error({"http_500": "20500", "http_429": "20429"}.get(fault.mode, fault.code))
+
+    def statuses(self, sent: Sent, error_code: str | None) -> list[Webhook]:
+        """What Twilio reports about a message, to the URL that was given with it."""
+        url = sent.raw.get("StatusCallback")
+        if not url:
+            return []
+        if error_code:
+            return [self._status(url, sent, "failed", {"ErrorCode": error_code})]
+        return [self._status(url, sent, status, {}) for status in ("sent", "delivered", "read")]
+
+    def customer(self, sender: str, text: str | None, payload: dict[str, Any]) -> tuple[Webhook, str]:
+        """A customer's message; `payload` adds parameters or replaces them."""
+        sid, phone = f"SM{uuid4().hex}", sender.startswith("+")
+        form = {
+            "SmsMessageSid": sid,
+            "NumMedia": "0",
+            "ProfileName": "Ana",
+            "MessageType": "text",
+            "SmsSid": sid,
+            **({"WaId": sender.removeprefix("+")} if phone else {"ExternalUserId": f"whatsapp:{sender}"}),
+            "SmsStatus": "received",
+            "Body": text or "",
+            "To": f"whatsapp:{self._identity.twilio_address}",
+            "NumSegments": "1",
+            "MessageSid": sid,
+            "AccountSid": self._identity.twilio_account_sid,
+            "From": f"whatsapp:{sender}",
+            "ApiVersion": VERSION,
+            **{name: str(value) for name, value in payload.items()},
+        }
+        return self._signed(f"{self._gateway_url}/webhooks/twilio", form), form["MessageSid"]
+
+    def _status(self, url: str, sent: Sent, status: str, more: dict[str, str]) -> Webhook:
+        form = {
+            "ChannelPrefix": "whatsapp",
+            "ApiVersion": VERSION,
+            "MessageStatus": status,
+            "SmsStatus": status,
+            "SmsSid": sent.id,
+            "MessageSid": sent.id,
+            "AccountSid": self._identity.twilio_account_sid,
+            "From": sent.sender,
+            "To": sent.to,
+            **more,
+        }
+        return self._signed(url, form)
+
+    def _signed(self, url: str, form: dict[str, str]) -> Webhook:
+        # https://www.twilio.com/docs/usage/security#validating-requests: the URL, then each name and value in order.
+        text = url + "".join(name + form[name] for name in sorted(form))
+        digest = hmac.new(self._identity.twilio_auth_token.encode(), text.encode(), sha1).digest()
+        headers = {
+            "content-type": "application/x-www-form-urlencoded; charset=UTF-8",
+            "x-twilio-signature": base64.b64encode(digest).decode(),
+            "i-twilio-idempotency-token": str(uuid4()),
+            "user-agent": "TwilioProxy/1.1",
+        }
+        return Webhook(url, headers, urlencode(form).encode(), PATIENCE_SECONDS)
+
+    def _invalid(self, form: dict[str, str]) -> Response | None:
+        if not form.get("To"):
+            return _error("21604", "A 'To' phone number is required.")
+        if not form["To"].startswith("whatsapp:"):
+            return _error("21910", "Invalid From and To pair. From and To should be of the same channel")
+        if form.get("From") != f"whatsapp:{self._identity.twilio_address}":
+            return _error("63007", "Twilio could not find a Channel with the specified From address")
+        if not (form.get("Body") or form.get("MediaUrl") or form.get("ContentSid")):
+            return _error("21619", "A text message body or media urls must be specified.")
+        if len(form.get("Body", "")) > 1600:
+            return _error("21617", "The concatenated message body exceeds the 1600 character limit.")
+        return None
+
+    def _listed(self, request: Request, sid: str | None) -> Response:
+        if sid is not None:
+            found = [message for message in self._messages if message["sid"] == sid]
+            return json_response(200, found[0]) if found else _error("20404")
+        wanted = {name.lower(): value for name, value in parse_qsl(request.query) if name in ("To", "From")}
+        found = [message for message in self._messages if all(message[key] == value for key, value in wanted.items())]
+        return json_response(200, {"messages": found[::-1], "page": 0, "page_size": 50, "next_page_uri": None})
+
+    def _resource(self, sent: Sent) -> dict[str, Any]:
+        uri = f"/{VERSION}/Accounts/{self._identity.twilio_account_sid}/Messages/{sent.id}"
+        created = format_datetime(sent.at)
+        return {
+            "account_sid": self._identity.twilio_account_sid,
+            "api_version": VERSION,
+            "body": sent.text,
+            "date_created": created,
+            "date_sent": None,
+            "date_updated": created,
+            "direction": "outbound-api",
+            "error_code": None,
+            "error_message": None,
+            "from": sent.sender,
+            "messaging_service_sid": None,
+            "num_media": "0",
+            "num_segments": "1",
+            "price": None,
+            "price_unit": None,
+            "sid": sent.id,
+            "status": "queued",
+            "subresource_uris": {"media": f"{uri}/Media.json"},
+            "to": sent.to,
+            "uri": f"{uri}.json",
+        }
+
+
+def _form(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _error(code: str, text: str = "") -> Response:
+    status = HTTP_STATUS.get(code, 400)
+    more_info = f"https://www.twilio.com/docs/errors/{code}"
+    text = text or TEXTS.get(code, "The message was not taken")
+    return json_response(status, {"code": int(code), "message": text, "more_info": more_info, "status": status})
