@@ -103,7 +103,7 @@ def test_six_conversations_keep_their_data_and_become_kommos(six_conversations: 
 def test_the_schema_refuses(empty_database: str, statement: str, constraint: str, version: str | None) -> None:
     up(empty_database, version)
     with psycopg.connect(empty_database) as connection, pytest.raises(psycopg.errors.IntegrityError) as caught:
-        connection.execute(statement)  # type: ignore[arg-type]
+        connection.execute(statement)
     assert caught.value.diag.constraint_name == constraint
 
 
@@ -149,14 +149,14 @@ def test_the_seeds_statements_run_by_hand_a_second_time_change_nothing(six_conve
     up(six_conversations, SEED)
     before = pg_dump(six_conversations)
     with psycopg.connect(six_conversations) as connection:
-        connection.execute((FOLDER / f"{SEED}.sql").read_text())  # type: ignore[arg-type]
+        connection.execute((FOLDER / f"{SEED}.sql").read_text())
     assert pg_dump(six_conversations) == before
 
 
 def test_a_database_that_was_migrated_by_hand_is_adopted(six_conversations: str) -> None:
     with psycopg.connect(six_conversations) as connection:
         connection.execute("drop schema ventana_meta cascade")
-        connection.execute((FOLDER / f"{SEED}.sql").read_text())  # type: ignore[arg-type]
+        connection.execute((FOLDER / f"{SEED}.sql").read_text())
     assert run("baseline", six_conversations, say=lambda line: None).done == [BASELINE, SEED]
     up(six_conversations)
 
@@ -185,7 +185,7 @@ def test_the_trigger_moves_the_last_user_message_forward_only(
             [conversation],
         )
         connection.execute(
-            f"insert into kommo_messages (conversation_id, role, content, created_at) values (%s, %s, 'x', {written})",  # type: ignore[arg-type]
+            f"insert into kommo_messages (conversation_id, role, content, created_at) values (%s, %s, 'x', {written})",
             [conversation, role],
         )
         found = connection.execute(

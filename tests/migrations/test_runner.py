@@ -49,7 +49,7 @@ def quietly(action: str, dsn: str, folder: Path, to: str | None = None) -> Outco
 
 def rows(dsn: str, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(dsn) as connection:
-        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+        return connection.execute(query).fetchall()
 
 
 def test_up_applies_once_and_then_changes_nothing(empty_database: str, folder: Path) -> None:

@@ -37,7 +37,7 @@ def outcomes(database: Database, items: list[Item], received_at: datetime | None
 
 
 def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    return database.call(lambda connection: connection.execute(query, parameters).fetchall())  # type: ignore[arg-type]
+    return database.call(lambda connection: connection.execute(query, parameters).fetchall())
 
 
 def test_a_message_becomes_a_row_a_conversation_and_an_event(database: Database) -> None:
