@@ -69,7 +69,7 @@ class Template:
     """A SAM template, seen through a resolver that knows what its references mean here."""
 
     def __init__(self, content: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        self._content = content
+        self._content, self._values = content, dict(values)
         self._resources: Mapping[str, Any] = content.get("Resources") or {}
         self._resolve = Resolver(content, values)
 
@@ -77,6 +77,15 @@ class Template:
     def read(cls, path: Path, values: Mapping[str, Any]) -> Template:
         """Read a file. `values` holds parameters, `LogicalId` for !Ref and `LogicalId.Name` for !GetAtt."""
         return cls(read_yaml(path), values)
+
+    def knowing(self, more: Mapping[str, Any]) -> Template:
+        """The same template with more values."""
+        return Template(self._content, {**self._values, **more})
+
+    def triggered(self) -> set[str]:
+        """Functions that something calls: routes, queues, the clock. The others are called by hand."""
+        events: list[Route | QueueSource | Schedule] = [*self.routes(), *self.queue_sources(), *self.schedules()]
+        return {event.function for event in events}
 
     def functions(self) -> list[FunctionSpec]:
         """Every function, its environment resolved."""

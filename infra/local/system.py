@@ -1,0 +1,182 @@
+"""Puts the local system together: Postgres, AWS, the functions of template.yaml, the gateway and the providers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from infra.local.aws import BUS_OBSERVER, REGION, STACK, Aws, AwsFailed
+from infra.local.bus import BusObserver
+from infra.local.functions import Function
+from infra.local.gateway import Gateway
+from infra.local.identity import Identity
+from infra.local.intrinsics import TemplateError
+from infra.local.postgres import Postgres, PostgresFailed
+from infra.local.queues import QueuePoller
+from infra.local.schedules import Clock
+from infra.local.simulators.server import Simulators
+from infra.local.state import LocalFailed, State
+from infra.local.template import FunctionSpec, Template
+from infra.local.worker import Program
+from ventana.schema.migrate import run
+from ventana.schema.migrations import MigrationError
+
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "layers" / "ventana"
+UP_SECONDS = 30.0
+
+
+class System:
+    """Everything that runs. Use as a context manager: what was started is ended, in reverse."""
+
+    def __init__(self, state: State, port: int, database_url: str | None, say: Callable[[str], None]) -> None:
+        self._state, self._port, self._database_url, self._say = state, port, database_url, say
+        self._running = ExitStack()
+        self.base_url = self.simulator_url = self.dsn = ""
+        self.identity: Identity
+
+    def __enter__(self) -> System:
+        try:
+            self._start()
+        except BaseException:
+            self._running.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._running.close()
+
+    def _start(self) -> None:
+        """Raises LocalFailed with one line that says what to do."""
+        self._state.claim()
+        self._running.callback(self._state.release)
+        self.identity = self._state.identity()
+        gateway = self._gateway()
+        try:
+            aws = Aws(self._state.logs / "moto.log")
+            self._running.callback(aws.stop)
+            self.dsn = self._database()
+            run("up", self.dsn, folder=ROOT / "functions" / "migrator" / "migrations", say=self._say)
+            aws.ready()
+            self._serve(gateway, aws)
+        except (AwsFailed, PostgresFailed, TemplateError, psycopg.Error, MigrationError) as error:
+            raise LocalFailed(" ".join(str(error).split())) from error
+        self._state.publish(
+            {
+                "base_url": self.base_url,
+                "dsn": self.dsn,
+                "simulator_url": self.simulator_url,
+                **self.identity.published(),
+                "pid": os.getpid(),
+            }
+        )
+
+    def _gateway(self) -> Gateway:
+        try:
+            gateway = Gateway(self._port)
+        except OSError as error:
+            raise LocalFailed(f"port {self._port} on 127.0.0.1 cannot be used ({error.strerror}): set PORT") from error
+        except OverflowError:
+            raise LocalFailed(f"{self._port} is no port: set PORT to a number up to 65535") from None
+        self._running.callback(gateway.close)
+        self.base_url = gateway.url
+        return gateway
+
+    def _database(self) -> str:
+        if not self._database_url:
+            postgres = Postgres(self._state.folder)
+            self._running.callback(postgres.stop)
+            postgres.start()
+            return postgres.dsn()
+        try:
+            psycopg.connect(self._database_url, connect_timeout=5).close()
+        except psycopg.Error as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise LocalFailed(f"DATABASE_URL cannot be reached: {reason}") from error
+        return self._database_url
+
+    def _serve(self, gateway: Gateway, aws: Aws) -> None:
+        simulators = Simulators(self.identity, self.base_url)
+        self._running.callback(simulators.close)
+        self.simulator_url = simulators.url
+        template, values = self._declared(aws)
+        functions = self._functions(template, aws)
+        observer = BusObserver(aws, values[BUS_OBSERVER])
+        urls = {values[key]: values[key.removesuffix(".Arn")] for key in values if key.endswith(".Arn")}
+        for source in template.queue_sources():
+            self._run(QueuePoller(source, urls[source.queue_arn], functions[source.function], aws))
+        for schedule in template.schedules():
+            self._run(Clock(schedule, functions[schedule.function]))
+        self._run(observer)
+        simulators.open(functions, observer.events)
+        gateway.open(template.routes(), functions, self.identity.api_token, simulators.saw)
+        self._wait_until_up()
+
+    def _declared(self, aws: Aws) -> tuple[Template, dict[str, Any]]:
+        """The template, with what its parameters and resources mean here."""
+        known: dict[str, Any] = {
+            "AWS::Region": REGION,
+            "AWS::StackName": STACK,
+            "AWS::URLSuffix": "amazonaws.com",
+            "HttpApi": "local",
+            "PublicBaseUrl": self.base_url,
+            "DatabaseSecretArn": "unused: DATABASE_URL wins",
+        }
+        declared = Template.read(ROOT / "template.yaml", known)
+        created = aws.create(declared, self.identity.stored_secrets())
+        return declared.knowing(created), created
+
+    def _functions(self, template: Template, aws: Aws) -> dict[str, Function]:
+        functions = {}
+        for spec in template.functions():
+            function = functions[spec.name] = Function(self._program(spec, aws), spec.timeout)
+            self._running.callback(function.stop)
+            if spec.name in template.triggered():
+                function.warm()
+        return functions
+
+    def _program(self, spec: FunctionSpec, aws: Aws) -> Program:
+        folder = ROOT / spec.folder
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "PYTHONPATH": os.pathsep.join([str(LAYER), str(ROOT)]),
+            "LAMBDA_TASK_ROOT": str(folder),
+            "_HANDLER": spec.handler,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
+            "AWS_LAMBDA_FUNCTION_NAME": f"{STACK}-{spec.name}",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory),
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{STACK}-{spec.name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+            **spec.environment,
+            **aws.environment(),
+            "DATABASE_URL": self.dsn,
+            "SIMULATOR_URL": self.simulator_url,
+        }
+        return Program(spec.name, folder, spec.handler, environment, self._state.logs / f"{spec.name}.log")
+
+    def _run(self, part: QueuePoller | Clock | BusObserver) -> None:
+        part.start()
+        self._running.callback(part.stop)
+
+    def _wait_until_up(self) -> None:
+        give_up, status = time.monotonic() + UP_SECONDS, 0
+        while time.monotonic() < give_up:
+            connection = HTTPConnection("127.0.0.1", int(self.base_url.rpartition(":")[2]), timeout=UP_SECONDS)
+            connection.request("GET", "/v1/health")
+            status = connection.getresponse().status
+            connection.close()
+            if status == 200:
+                return
+            time.sleep(0.2)
+        raise LocalFailed(f"the API does not come up (its health is {status}): see {self._state.logs}")
