@@ -124,7 +124,7 @@ def each(provider: str, raws: Iterable[Any], read: Callable[[Object], Item | Non
 
 
 def _depth(value: Any) -> int:
-    depth, level = 0, [value]
+    depth, level = 1, [value]
     while level := [
         child
         for parent in level

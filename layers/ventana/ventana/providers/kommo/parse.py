@@ -38,7 +38,7 @@ def parse(request: RawRequest) -> list[Item]:
     if request.body.lstrip()[:1] in (b"{", b"["):
         return [Parked(KOMMO, "body is no form", request.body)]
     try:
-        form = tree(request)
+        form = dict(tree(request))
     except ValueError:
         return [Parked(KOMMO, "body has too many fields", request.body)]
     account = an_object(form.pop("account", None))

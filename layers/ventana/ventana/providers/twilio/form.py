@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
 from ventana.providers.base import RawRequest
@@ -10,10 +12,14 @@ MAX_FIELDS = 10_000
 """Twilio sends fewer than a hundred; the cap keeps a hostile body from costing seconds before it is verified."""
 
 
-def pairs(request: RawRequest) -> list[tuple[str, str]]:
+def pairs(request: RawRequest) -> Sequence[tuple[str, str]]:
     """Decode them once, blank and repeated ones kept. Raises ValueError for more than any webhook has."""
-    source = urlsplit(request.url).query if request.method == "GET" else request.body.decode("utf-8", "replace")
-    return parse_qsl(source, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    return _decoded(urlsplit(request.url).query if request.method == "GET" else request.body.decode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=1)  # verifying and parsing read the same parameters
+def _decoded(form: str) -> Sequence[tuple[str, str]]:
+    return tuple(parse_qsl(form, keep_blank_values=True, max_num_fields=MAX_FIELDS))
 
 
 def query(request: RawRequest) -> dict[str, str]:
