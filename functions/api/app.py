@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -36,7 +37,7 @@ from ventana.schema.conversations import (
 from ventana.schema.outbound import accept_outbound, mark_queued
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
-from ventana.telemetry import count, logger, metrics
+from ventana.telemetry import count, log_bug, logger, measured
 from ventana.window import Window, window
 
 settings = Settings.from_environment()
@@ -199,6 +200,12 @@ def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
+def _field(problem: Mapping[str, Any]) -> str:
+    """The field's dotted path; "body" for the body as a whole, also where it is no JSON."""
+    first, *rest = problem["loc"]
+    return ".".join(map(str, rest)) if rest and problem["type"] != "json_invalid" else str(first)
+
+
 def _problem(status: int, code: str, title: str, **more: object) -> Response[Any]:
     body = {"type": "about:blank", "title": title, "status": status, "code": code, **more}
     return _answer(status, body, "application/problem+json")
@@ -217,10 +224,7 @@ def refuse(error: VentanaError) -> Response[Any]:
 @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
 def refuse_invalid(error: RequestValidationError) -> Response[Any]:
     """Name each field and what is wrong with it, never the value."""
-    problems = [
-        {"field": ".".join(str(part) for part in problem["loc"] if part != "body") or "body", "message": problem["msg"]}
-        for problem in error.errors()
-    ]
+    problems = [{"field": _field(problem), "message": problem["msg"]} for problem in error.errors()]
     return _problem(422, "invalid_request", "The request is not valid", errors=problems)
 
 
@@ -233,11 +237,11 @@ def refuse_unknown_route(error: NotFoundError) -> Response[Any]:
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def refuse_unexpected(error: Exception) -> Response[Any]:
     """A bug of ours: told to the log by its kind and place, to the caller by nothing but a code."""
-    logger.exception("unexpected")
+    log_bug("unexpected", error)
     return _problem(500, "internal", "Something went wrong on our side")
 
 
-@metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one HTTP API v2 event."""
     return app.resolve(event, context)

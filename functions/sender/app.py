@@ -23,7 +23,7 @@ from ventana.schema.outbound import claim_outbound, finish_sent, finish_unsent
 from ventana.secrets import SecretStore
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
-from ventana.telemetry import count, logger, metrics
+from ventana.telemetry import count, log_bug, logger, measured
 
 settings = Settings.from_environment()
 secrets = SecretStore()
@@ -41,7 +41,7 @@ class TryAgain(Exception):
     """Tells the batch processor to give the entry, and what is behind it in its conversation, back to the queue."""
 
 
-@metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Deliver one batch; answers which entries are to come again."""
     return dict(process_partial_response(event, deliver, processor, context))
@@ -87,7 +87,7 @@ def _send(message: OutboundMessage) -> Receipt:
     except NotConfigured as error:
         raise Unreachable(str(error)) from error
     except Exception as error:
-        logger.exception("send_failed", extra={"message_id": message.id})
+        log_bug("send_failed", error, message_id=message.id)
         raise Uncertain(f"sending ended in {type(error).__name__}") from error
 
 

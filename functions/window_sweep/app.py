@@ -22,7 +22,7 @@ from ventana.schema.events import Event, claim_events, finish_events
 from ventana.schema.windows import rescue_sends, sweep_windows
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
-from ventana.telemetry import count, logger, metrics
+from ventana.telemetry import count, logger, measured
 
 settings = Settings.from_environment()
 database = Database(settings)
@@ -37,7 +37,7 @@ ACCEPTED_FOR = timedelta(seconds=60)
 QUEUED_FOR = timedelta(minutes=30)  # longer than all back-offs of one message
 
 
-@metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Do one tick; returns how many of each were done, and whether anything was left for the next."""
     tick = {"closing": 0, "closed": 0, "requeued": 0, "uncertain": 0, "published": 0, "left": 0}

@@ -6,10 +6,15 @@ Log keys are ids of ours, counts, codes and durations. A metric is one outcome.
 from __future__ import annotations
 
 import os
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+Result = TypeVar("Result")
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "ventana")
 logger = Logger(service=SERVICE, log_uncaught_exceptions=False)
 metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Ventana"), service=SERVICE)
@@ -18,3 +23,24 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Vent
 def count(name: str, value: float = 1) -> None:
     """Add to the metric `name`, a count."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def log_bug(event: str, error: Exception, **more: str) -> None:
+    """Log an error that nobody foresaw by its kind and place; its text may hold what a customer wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    logger.error(event, extra={"error": type(error).__name__, "place": place, **more})
+
+
+def measured(handler: Callable[..., Result]) -> Callable[..., Result]:
+    """Publish the metrics of each invocation, also of one that fails; none where nothing was counted."""
+
+    @wraps(handler)
+    def publishing(*arguments: Any) -> Result:
+        try:
+            return handler(*arguments)
+        finally:
+            if metrics.metric_set:
+                metrics.flush_metrics()
+
+    return publishing

@@ -24,7 +24,7 @@ from ventana.schema.connection import Database
 from ventana.schema.inbound import Recorded, record_inbound
 from ventana.secrets import SecretStore
 from ventana.settings import Settings
-from ventana.telemetry import count, logger, metrics
+from ventana.telemetry import count, log_bug, logger, measured
 
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[Event, object], dict[str, Any]]
@@ -42,7 +42,7 @@ def webhook(
     secrets = secrets or SecretStore()
     database = database or Database(settings, secrets)
 
-    @metrics.log_metrics
+    @measured
     def handler(event: Event, context: object) -> dict[str, Any]:
         started = time.perf_counter()
         try:
@@ -107,7 +107,7 @@ def _parsed(provider: Provider, request: RawRequest) -> list[Item]:
     try:
         return provider.parse(request)
     except Exception as error:
-        logger.error("parse_failed", extra={"provider": provider.name, "error": type(error).__name__})
+        log_bug("parse_failed", error, provider=provider.name)
         return [Parked(provider.name, f"parse failed: {type(error).__name__}", request.body)]
 
 
