@@ -12,8 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
-from aws_lambda_powertools import single_metric
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ventana.schema.connection import Database
@@ -22,7 +20,7 @@ from ventana.schema.events import Event, claim_events, finish_events
 from ventana.schema.windows import rescue_sends, sweep_windows
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
-from ventana.telemetry import count, logger, measured
+from ventana.telemetry import count, gauge, logger, measured
 
 settings = Settings.from_environment()
 database = Database(settings)
@@ -96,6 +94,4 @@ def _report_statistics() -> None:
     for row in statistics(database):
         for name, value in asdict(row).items():
             if name != "provider":
-                title = f"Conversations{name.title().replace('_', '')}"
-                with single_metric(name=title, unit=MetricUnit.Count, value=value) as metric:
-                    metric.add_dimension(name="provider", value=row.provider)
+                gauge(f"Conversations{name.title().replace('_', '')}", value, provider=row.provider)

@@ -110,7 +110,9 @@ def _role(outgoing: bool, raw: Node) -> Role:
     kind, author = text(raw.get("type")), text(an_object(raw.get("author")).get("type"))
     if outgoing or kind == "outgoing" or author in OURS:
         return "assistant"
-    return "user" if kind in ("", "incoming") and author in ("", "external") else "system"
+    if kind == "incoming" or (not kind and author in ("", "external")):
+        return "user"
+    return "system"
 
 
 def _content_type(raw: Node, attachment: Node) -> ContentType:
