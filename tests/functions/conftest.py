@@ -20,7 +20,8 @@ import psycopg
 import pytest
 from moto import mock_aws
 
-from ventana.schema.connection import Connection, Database
+from ventana.schema.connection import Database
+from ventana.schema.types import Connection
 from ventana.telemetry import logger
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -76,9 +77,9 @@ def load(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     databases: set[Database] = set()
     opened = Database._open
 
-    def open_and_note(database: Database) -> Connection:
+    def open_and_note(database: Database, until: float) -> Connection:
         databases.add(database)
-        return opened(database)
+        return opened(database, until)
 
     def import_app(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(f"{name}_{uuid4().hex}", FUNCTIONS / name / "app.py")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -327,3 +329,29 @@ def test_recording_is_one_round_trip(database: Database, tmp_path: Path, size: i
 
     database.call(record_traced)
     assert len(re.findall(r"\tF\t\d+\t(?:Sync|Query)\b", trace.read_text())) == 1
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """A server that accepts connections and never says a word, as a stopped one does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"postgresql://u:p@127.0.0.1:{listening.getsockname()[1]}/d"
+
+
+def test_a_server_that_is_silent_ends_in_time(silent_server: str) -> None:
+    with pytest.raises(StorageUnavailable, match="ConnectionTimeout"):
+        record_inbound(Database(Settings(database_url=silent_server, database_timeout_ms=300)), [HELLO])
+
+
+def test_a_statement_on_a_silent_connection_ends_in_time(database_url: str) -> None:
+    """The server's time-outs are off here, as they are on a server that was stopped."""
+    impatient = Database(Settings(database_url=database_url, database_timeout_ms=300))
+    with pytest.raises(StorageUnavailable):
+        impatient.call(
+            lambda connection: (
+                connection.execute("set statement_timeout = 0"),
+                connection.execute("select pg_sleep(60)"),
+            )
+        )
+    assert impatient.value("select 1") == 1
+    impatient.close()

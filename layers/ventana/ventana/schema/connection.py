@@ -6,6 +6,7 @@ All our statements may be repeated without a double row, which is what makes the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
@@ -14,12 +15,14 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
 from ventana.errors import NotConfigured, StorageUnavailable
+from ventana.schema.deadline import Watchdog, connected_within
+from ventana.schema.types import Connection
 from ventana.secrets import SecretStore
 from ventana.settings import Settings
 
 Result = TypeVar("Result")
 Parameters = Sequence[Any] | Mapping[str, Any]
-Connection = psycopg.Connection[tuple[Any, ...]]
+STATEMENT_SPARE_SECONDS = 0.2  # the server's own time-out comes first: it leaves the connection whole
 
 
 class Database:
@@ -29,21 +32,29 @@ class Database:
         self._settings = settings
         self._secrets = secrets or SecretStore()
         self._connection: Connection | None = None
+        self._watchdog = Watchdog()
 
     def call(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, and once more on a new connection when the old one turned out dead or lost a lock race.
 
-        Raises StorageUnavailable when nothing was stored: the server is away, too slow, locked or not migrated.
+        Ends within the settings' database_timeout_ms, connecting included. Raises StorageUnavailable when nothing was
+        stored: the server is away, too slow, locked or not migrated.
         """
+        until = time.monotonic() + self._settings.database_timeout_ms / 1000
         try:
             try:
-                return work(self._open())
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if not self._worth_repeating(error):
+                return self._attempt(work, until)
+            except psycopg.OperationalError as error:
+                if not self._worth_repeating(error, until):
                     raise
-                return work(self._open())
+                return self._attempt(work, until)
         except psycopg.Error as error:
             raise StorageUnavailable(f"the database refused: {error.sqlstate or type(error).__name__}") from error
+
+    def _attempt(self, work: Callable[[Connection], Result], until: float) -> Result:
+        connection = self._open(until)
+        with self._watchdog.watching(connection, until + STATEMENT_SPARE_SECONDS):
+            return work(connection)
 
     def all(self, kind: type[Result], query: LiteralString, parameters: Parameters = ()) -> list[Result]:
         """Every row of `query` as a `kind`, a dataclass whose fields are named as the columns are."""
@@ -64,26 +75,30 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _open(self) -> Connection:
+    def _open(self, until: float) -> Connection:
         if self._connection is None or self._connection.closed:
             timeout = self._settings.database_timeout_ms
-            self._connection = psycopg.connect(
-                self.conninfo(),
-                autocommit=True,
-                application_name="ventana",
-                connect_timeout=max(1, timeout // 1000),
-                options=f"-c statement_timeout={timeout} -c lock_timeout={timeout} -c timezone=UTC",
-            )
+            # Set and not passed as start-up options, which proxies and poolers refuse.
+            session = f"set statement_timeout = {timeout}; set lock_timeout = {timeout}; set timezone = 'UTC'"
+            conninfo = self.conninfo()
+
+            def connect() -> Connection:
+                opened = psycopg.connect(conninfo, autocommit=True, connect_timeout=2, application_name="ventana")
+                opened.execute(session)
+                return opened
+
+            self._connection = connected_within(until - time.monotonic(), connect)
         return self._connection
 
-    def _worth_repeating(self, error: psycopg.Error) -> bool:
+    def _worth_repeating(self, error: psycopg.Error, until: float) -> bool:
         if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
             return True
         # Only a connection that had been open: a server that cannot be reached is not asked twice.
         died = self._connection is not None and self._connection.broken
         if died:
             self.close()
-        return died
+        half = self._settings.database_timeout_ms / 2000
+        return died and until - time.monotonic() > half
 
     def conninfo(self) -> str:
         """How to connect, from DATABASE_URL or the secret. Raises NotConfigured when neither tells."""
