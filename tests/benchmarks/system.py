@@ -1,0 +1,107 @@
+"""What is measured, put together as in production but for AWS: real handlers over a durable Postgres of our own."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from logging import StreamHandler
+from pathlib import Path
+
+from infra.local.postgres import Postgres, PostgresFailed
+from tests.benchmarks.webhooks import Identity, Kind
+from tests.providers.case_table import signing_of
+from ventana.providers import PROVIDERS
+from ventana.schema.connection import Database
+from ventana.schema.migrate import run
+from ventana.schema.types import Connection
+from ventana.secrets import SecretStore
+from ventana.settings import Settings
+from ventana.telemetry import logger
+from ventana.webhook import Handler, webhook
+
+MIGRATIONS = Path(__file__).parents[2] / "functions" / "migrator" / "migrations"
+SECRETS = SecretStore(lambda secret_id: json.dumps(signing_of(secret_id).SECRETS))
+KINDS = (
+    Kind("twilio text", "twilio", "text"),
+    Kind("meta text", "meta", "text"),
+    Kind("kommo text", "kommo", "text"),
+    Kind("twilio status", "twilio", "status_delivered"),
+    Kind("meta status", "meta", "statuses", first_only=True),
+    Kind("meta batch of 10", "meta", "text", size=10),
+)
+
+
+class System:
+    """A server with the migrated schema, and a warm function for each provider, with a connection each."""
+
+    def __init__(self, directory: Path, dsn: str) -> None:
+        self.directory, self.dsn = directory, dsn
+        settings = Settings(
+            database_url=dsn, public_base_url="https://ventana.example", secret_ids={name: name for name in PROVIDERS}
+        )
+        self.databases = {name: Database(settings, SECRETS) for name in PROVIDERS}
+        self.handlers: dict[str, Handler] = {
+            name: webhook(name, settings, SECRETS, database) for name, database in self.databases.items()
+        }
+
+    def close(self) -> None:
+        """Let the connections go."""
+        for database in self.databases.values():
+            database.close()
+
+
+@contextmanager
+def running() -> Iterator[System]:
+    """A system in a temporary directory, and the functions' logs in a file there: one write a line, as on Lambda."""
+    directory = Path(tempfile.mkdtemp(prefix="ventana-bench-"))
+    server = Postgres(directory, durable=True)
+    try:
+        server.start()
+        run("up", server.dsn(), folder=MIGRATIONS, say=lambda line: None)
+        system = System(directory, server.dsn())
+        with _logging_to(directory / "functions.log"):
+            yield system
+        system.close()
+    except PostgresFailed as error:
+        raise SystemExit(f"no database to measure on: {error}") from error
+    finally:
+        server.stop()
+        server.places.remove()
+
+
+def as_sent(connection: Connection, kind: Kind, identities: list[Identity]) -> None:
+    """Put the messages there that statuses will tell of, as they are while their provider has them."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("select id from kommo_conversations where provider = %s limit 1", [kind.provider])
+        found = cursor.fetchone()
+        if not found:
+            cursor.execute(
+                "insert into kommo_conversations (provider, phone, business_address) values (%s, %s, %s) returning id",
+                [kind.provider, "+5511900000000", kind.business_address],
+            )
+            found = cursor.fetchone()
+        assert found
+        cursor.executemany(
+            "insert into kommo_messages (id, conversation_id, provider, business_address, provider_message_id, role,"
+            " content, delivery_status, opens_window, created_at)"
+            " values (%s, %s, %s, %s, %s, 'assistant', 'Claro, en roble.', 'sending', false, %s)",
+            [
+                (i.message_id, found[0], kind.provider, kind.business_address, i.provider_message_id, i.at)
+                for i in identities
+            ],
+        )
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logger.registered_handler
+    assert isinstance(handler, StreamHandler)
+    terminal = handler.stream
+    with path.open("w", buffering=1) as sink, redirect_stdout(sink):
+        handler.setStream(sink)
+        try:
+            yield
+        finally:
+            handler.setStream(terminal)
