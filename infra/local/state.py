@@ -38,7 +38,8 @@ class State:
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}")
         self._lock.flush()
-        self._runtime.unlink(missing_ok=True)  # of a run that was killed
+        for leftover in (self._runtime, *self.logs.iterdir()):  # of a run that was killed, and of the last one
+            leftover.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let the next run have it."""

@@ -19,7 +19,8 @@ from infra.local.functions import Function
 from infra.local.gateway import Gateway
 from infra.local.identity import Identity
 from infra.local.intrinsics import TemplateError
-from infra.local.postgres import Postgres, PostgresFailed
+from infra.local.places import PostgresFailed
+from infra.local.postgres import Postgres
 from infra.local.queues import QueuePoller
 from infra.local.schedules import Clock
 from infra.local.simulators.server import Simulators
@@ -83,7 +84,9 @@ class System:
         try:
             gateway = Gateway(self._port)
         except OSError as error:
-            raise LocalFailed(f"port {self._port} on 127.0.0.1 cannot be used ({error.strerror}): set PORT") from error
+            raise LocalFailed(
+                f"port {self._port} on 127.0.0.1 cannot be used ({error.strerror}): set PORT to another"
+            ) from error
         except OverflowError:
             raise LocalFailed(f"{self._port} is no port: set PORT to a number up to 65535") from None
         self._running.callback(gateway.close)
@@ -97,10 +100,13 @@ class System:
             postgres.start()
             return postgres.dsn()
         try:
+            psycopg.conninfo.conninfo_to_dict(self._database_url)
+        except psycopg.ProgrammingError:  # which quotes it, password and all
+            raise LocalFailed("DATABASE_URL is not like postgresql://user:password@host:5432/database") from None
+        try:
             psycopg.connect(self._database_url, connect_timeout=5).close()
         except psycopg.Error as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise LocalFailed(f"DATABASE_URL cannot be reached: {reason}") from error
+            raise LocalFailed(f"DATABASE_URL cannot be reached: {' '.join(str(error).split())}") from error
         return self._database_url
 
     def _serve(self, gateway: Gateway, aws: Aws) -> None:
@@ -139,7 +145,7 @@ class System:
         for spec in template.functions():
             function = functions[spec.name] = Function(self._program(spec, aws), spec.timeout)
             self._running.callback(function.stop)
-            if spec.name in template.triggered():
+            if spec.name in template.awaited():
                 function.warm()
         return functions
 

@@ -82,10 +82,10 @@ class Template:
         """The same template with more values."""
         return Template(self._content, {**self._values, **more})
 
-    def triggered(self) -> set[str]:
-        """Functions that something calls: routes, queues, the clock. The others are called by hand."""
-        events: list[Route | QueueSource | Schedule] = [*self.routes(), *self.queue_sources(), *self.schedules()]
-        return {event.function for event in events}
+    def awaited(self) -> set[str]:
+        """Functions that somebody waits for: those behind a route or a queue."""
+        sources: list[Route | QueueSource] = [*self.routes(), *self.queue_sources()]
+        return {source.function for source in sources}
 
     def functions(self) -> list[FunctionSpec]:
         """Every function, its environment resolved."""
