@@ -17,8 +17,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from infra.local.places import PostgresFailed
-from infra.local.postgres import Postgres
+from infra.local.postgres import Postgres, PostgresFailed
 
 SERVER = "VENTANA_TEST_SERVER"
 """Tells the workers of pytest-xdist where the controller's server is."""

@@ -20,6 +20,8 @@ import psycopg
 from infra.local.child import die_with_parent, end
 from infra.local.places import Places, PostgresFailed
 
+__all__ = ["Postgres", "PostgresFailed"]
+
 USER = "ventana"
 DATABASE = "ventana"
 START_SECONDS = 60.0

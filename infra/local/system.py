@@ -19,8 +19,7 @@ from infra.local.functions import Function
 from infra.local.gateway import Gateway
 from infra.local.identity import Identity
 from infra.local.intrinsics import TemplateError
-from infra.local.places import PostgresFailed
-from infra.local.postgres import Postgres
+from infra.local.postgres import Postgres, PostgresFailed
 from infra.local.queues import QueuePoller
 from infra.local.schedules import Clock
 from infra.local.simulators.server import Simulators
