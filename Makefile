@@ -28,15 +28,16 @@ check: $(VENV_READY) ## lint, formatting, types
 	@.venv/bin/mypy layers/ventana/ventana functions infra tests
 
 .PHONY: migrate
-migrate: $(VENV_READY) ## bring the database at DATABASE_URL up to date
-	@PYTHONPATH=layers/ventana .venv/bin/python -m ventana.schema.migrate up
+migrate: $(VENV_READY) ## bring the database at DATABASE_URL up to date; ACTION="plan", "revert --to …"
+	@PYTHONPATH=layers/ventana .venv/bin/python -m ventana.schema.migrate $(or $(ACTION),up)
 
 .PHONY: lock
 lock: $(VENV_READY) ## pin every requirements*.in again, with hashes
-	@for file in $(TO_LOCK); do \
+	@for file in requirements-dev.in $(filter-out requirements-dev.in,$(TO_LOCK)); do \
 	  echo "$$file"; \
+	  case "$$file" in layers/*) tested="--constraints requirements-dev.txt";; *) tested=;; esac; \
 	  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url "$$file" --output-file "$${file%.in}.txt" || exit 1; \
+	    --no-emit-index-url $$tested "$$file" --output-file "$${file%.in}.txt" || exit 1; \
 	done
 
 .PHONY: clean
@@ -64,4 +65,5 @@ $(VENV_READY): $(LOCKED)
 	@.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements-dev.txt requirements-uv.txt
 	@touch $@
 
--include infra/template.mk
+include infra/template.mk
+-include $(wildcard tests/*/*.mk infra/reconcile.mk)
