@@ -12,6 +12,7 @@ from infra.local.aws import Aws
 from infra.local.functions import Function
 from infra.local.identity import Identity
 from infra.local.worker import CLIENT, Program
+from tests.local.world import World
 
 HANDLER = """
 import os, time
@@ -78,3 +79,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 def identity() -> Identity:
     """Random secrets and addresses."""
     return Identity.random()
+
+
+@pytest.fixture
+def world(identity: Identity) -> Iterator[World]:
+    """The simulated providers, and a gateway that keeps what they post."""
+    made = World(identity)
+    made.simulators.open()
+    yield made
+    made.stop()
