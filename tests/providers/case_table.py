@@ -3,7 +3,8 @@
 cases/<provider>/signing.py        how that provider authenticates a request, written without the adapter's code
 cases/<provider>/<label>/body.*    the request body, byte for byte; .json, .form or .bin tells the content type
                          request.json   method, path, query and headers where they differ from the provider's usual
-                         items.json     the items; a field that is missing has its default, `raw` is compared if given
+                         items.json     the items; a field that is missing has its default, `raw` and a parked
+                                        item's `body` are compared if given
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from ventana.messages import Item
+from ventana.messages import Item, Parked
 from ventana.providers import PROVIDERS, provider_named
 from ventana.providers.base import Provider, RawRequest
 from ventana.secrets import ProviderSecrets
@@ -77,6 +78,12 @@ class Case:
         return self.signing.sign(request, secret or live_secrets(self.provider_name)[0])
 
 
+def parsed_again(parked: Parked, provider_name: str) -> list[Item]:
+    """What becomes of a parked item when it is given to its provider again, as an operator does after a fix."""
+    headers = {"content-type": parked.content_type}
+    return provider_named(provider_name).parse(RawRequest("POST", signing_of(provider_name).URL, headers, parked.body))
+
+
 def signing_of(provider_name: str) -> Signing:
     return cast("Signing", import_module(f"tests.providers.cases.{provider_name}.signing"))
 
@@ -98,8 +105,14 @@ def all_cases() -> Iterator[Case]:
 
 
 def as_json(item: Item) -> dict[str, Any]:
-    """An item as items.json has it: its kind, and every field that differs from its default."""
-    return {"kind": type(item).__name__, **_differing(item)}
+    """An item as items.json has it: its kind, and every field that differs from its default.
+
+    What it was parked as, its own `kind`, is called `as` there.
+    """
+    found = _differing(item)
+    if "kind" in found:
+        found["as"] = found.pop("kind")
+    return {"kind": type(item).__name__, **found}
 
 
 def _differing(value: Any) -> dict[str, Any]:

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.providers.case_table import CONTENT_TYPES, Case, all_cases, as_json, live_secrets, secrets_of, signing_of
+from tests.providers.case_table import (
+    CONTENT_TYPES,
+    Case,
+    all_cases,
+    as_json,
+    live_secrets,
+    parsed_again,
+    secrets_of,
+    signing_of,
+)
 from ventana.errors import BadSignature
 from ventana.messages import ContentType, InboundMessage, Item, Parked, ReportedStatus, Role, StatusUpdate
 from ventana.providers import PROVIDERS, provider_named
@@ -65,6 +74,8 @@ def assert_keeps_the_vocabulary(item: Item) -> None:
     else:
         assert isinstance(item, Parked)
         assert len(item.reason) < 200
+        assert item.reason.startswith("notice: ") == (item.kind == "notice")
+        assert parsed_again(item, item.provider) == [item]
 
 
 @every_provider

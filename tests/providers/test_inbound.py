@@ -7,8 +7,9 @@ from operator import attrgetter
 
 import pytest
 
-from tests.providers.case_table import Case, all_cases, as_json, live_secrets, secrets_of
+from tests.providers.case_table import Case, all_cases, as_json, live_secrets, parsed_again, secrets_of
 from ventana.errors import BadSignature, NotConfigured
+from ventana.messages import Parked
 from ventana.providers import PROVIDERS
 
 CASES = list(all_cases())
@@ -26,8 +27,9 @@ def test_webhook_becomes_our_words(case: Case) -> None:
     items = case.provider.parse(request)
     found = [as_json(item) for item in items]
     for item, expected in zip(found, case.expected, strict=False):
-        if "raw" not in expected:
-            assert item.pop("raw"), "the provider's own item is kept"
+        kept = "body" if item["kind"] == "Parked" else "raw"
+        if kept not in expected:
+            assert item.pop(kept), "the provider's own item is kept"
     assert found == case.expected
     assert case.provider.parse(request) == items, "parsing is pure"
 
@@ -37,6 +39,13 @@ def test_items_can_be_stored(case: Case) -> None:
     """Nothing that JSON does not know, such as infinity, reaches the database."""
     for item in case.provider.parse(case.request()):
         json.dumps(as_json(item), allow_nan=False)
+
+
+@every_case
+def test_parked_item_is_alone_in_a_body_that_parses_again(case: Case) -> None:
+    for item in case.provider.parse(case.request()):
+        if isinstance(item, Parked):
+            assert parsed_again(item, case.provider_name) == [item]
 
 
 @every_case

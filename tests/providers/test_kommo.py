@@ -93,7 +93,9 @@ def test_keys_cannot_grow_without_end() -> None:
     assert tree(post("a" + "[x]" * 1000 + "=1")) == {"a" + "[x]" * 1000: "1"}
     endless = post("&".join(f"a{number}=1" for number in range(20_001)))
     PROVIDER.verify(endless, secrets_of("kommo"))
-    assert PROVIDER.parse(endless) == [Parked("kommo", "body has too many fields", endless.body)]
+    assert PROVIDER.parse(endless) == [
+        Parked("kommo", "body has too many fields", endless.body, "application/x-www-form-urlencoded")
+    ]
 
 
 def test_largest_hook_is_read() -> None:

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from ventana.messages import Item, Parked
-from ventana.providers.reading import MAX_DEPTH, decoded_json, each, moment, phone, place, user_id, uuid, word
+from ventana.providers.reading import MAX_DEPTH, decoded_json, moment, phone, place, user_id, uuid, word
 
 TEN = datetime(2025, 11, 22, 10, tzinfo=UTC)
-
-
-def test_item_that_nobody_foresaw_leaves_its_neighbours_alone() -> None:
-    def read(raw: dict[str, Any]) -> Item | None:
-        if raw["n"] == 3:
-            return None
-        return Parked("p", str(10 // raw["n"]), raw)
-
-    assert list(each("p", [{"n": 1}, {"n": 0}, {}, "x", {"n": 3}, {"n": 2}], read)) == [
-        Parked("p", "10", {"n": 1}),
-        Parked("p", "item not understood: ZeroDivisionError", {"n": 0}),
-        Parked("p", "item not understood: KeyError", {}),
-        Parked("p", "item is no object", {"item": "x"}),
-        Parked("p", "5", {"n": 2}),
-    ]
 
 
 @pytest.mark.parametrize(

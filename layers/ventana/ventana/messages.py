@@ -68,6 +68,17 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A file of a message, still at the provider: an address (`url`) or an id there to ask the address for."""
+
+    url: str | None = None
+    id: str | None = None
+    mime_type: str | None = None
+    sha256: str | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InboundMessage:
     """One message that a provider told us about: the customer's, or an echo of one that our side wrote.
 
@@ -89,6 +100,7 @@ class InboundMessage:
     media_url: str | None = None
     channel: str = "whatsapp"
     opens_window: bool = True
+    media: tuple[Media, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
 
@@ -114,19 +126,52 @@ class StatusUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
-    """An item that was really sent by the provider and that we cannot understand: kept whole, never dropped.
+class IdentityChange:
+    """A provider tells by which names it knows a customer now, without a message: a new number, a rotated id, the
+    phone behind a contact.
 
-    `reason` is a short phrase of ours without anything of the payload in it; `raw` is the item as far as it was
-    decoded, or the body itself.
+    `previous` holds names that no longer lead to the customer; both lead to one conversation from then on, whichever
+    order messages and changes come in. Names that are not set stay as they are.
+    """
+
+    provider: str
+    business_address: str
+    customer: Customer
+    previous: Customer | None = None
+    at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A customer stopped or resumed messages that are not direct answers (marketing)."""
+
+    provider: str
+    business_address: str
+    customer: Customer
+    opted_out: bool
+    at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An item that was really sent by the provider and is kept whole instead of being acted on.
+
+    `kind` "poison": we could not understand it, and an operator should look; "notice": known and of no consequence for
+    conversations. `body` is a webhook body of the provider with this item alone (or the body as it came, where it
+    could not even be taken apart), so that `parse` can be given it again after a fix. `reason` is a short phrase of
+    ours without anything of the payload in it.
     """
 
     provider: str
     reason: str
-    raw: Mapping[str, Any] | bytes
+    body: bytes
+    content_type: str = "application/json"
+    kind: Literal["poison", "notice"] = "poison"
 
 
-Item: TypeAlias = InboundMessage | StatusUpdate | Parked
+Item: TypeAlias = InboundMessage | StatusUpdate | IdentityChange | Preference | Parked
 
 
 @dataclass(frozen=True, slots=True)

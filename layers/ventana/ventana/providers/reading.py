@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
-
-from ventana.messages import Item, Parked
 
 Object: TypeAlias = dict[str, Any]
 
@@ -107,20 +105,6 @@ def place(location: Mapping[str, Any]) -> str:
     named = ", ".join(part for part in (text(location.get("name")), text(location.get("address"))) if part)
     latitude, longitude = text(location.get("latitude")), text(location.get("longitude"))
     return named or (f"{latitude},{longitude}" if latitude and longitude else "")
-
-
-def each(provider: str, raws: Iterable[Any], read: Callable[[Object], Item | None]) -> Iterator[Item]:
-    """Read every item on its own, so that one which nobody foresaw never takes its neighbours with it."""
-    for raw in raws:
-        if not isinstance(raw, dict):
-            yield Parked(provider, "item is no object", {"item": raw})
-            continue
-        try:
-            item = read(raw)
-        except Exception as error:
-            item = Parked(provider, f"item not understood: {type(error).__name__}", raw)
-        if item is not None:
-            yield item
 
 
 def _depth(value: Any) -> int:

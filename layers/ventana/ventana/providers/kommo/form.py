@@ -6,9 +6,10 @@ Indexes are dict keys like any other, so that `[999999999]` costs no more than `
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from ventana.providers.base import RawRequest
 
@@ -45,6 +46,20 @@ def _decoded(body: bytes) -> Node:
             node = child
         node[last or (str(len(node)) if parents else key)] = value  # `tags[]` appends
     return root
+
+
+def flat(node: Node) -> bytes:
+    """Write a tree as a form again: decoding that gives the same tree."""
+    return urlencode(list(_pairs(node))).encode()
+
+
+def _pairs(node: Node, path: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in node.items():
+        key = f"{path}[{name}]" if path else name
+        if isinstance(value, dict):
+            yield from _pairs(value, key)
+        else:
+            yield key, value
 
 
 def _path(key: str) -> list[str]:

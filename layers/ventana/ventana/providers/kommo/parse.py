@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 from ventana.messages import ContentType, Customer, InboundMessage, Item, Parked, Role
 from ventana.providers.base import RawRequest
-from ventana.providers.kommo.form import Node, tree
-from ventana.providers.reading import an_object, each, moment, picked, text, word
+from ventana.providers.kommo.form import Node, flat, tree
+from ventana.providers.parking import Notice, Poison, each, parked
+from ventana.providers.reading import an_object, moment, picked, text, word
 
 KOMMO = "kommo"
+FORM = "application/x-www-form-urlencoded"
 MESSAGES = {"message", "outgoing_message"}
 ACTIONS = {"add", "update"}
 TYPES: dict[str, ContentType] = {
@@ -36,41 +38,53 @@ def parse(request: RawRequest) -> list[Item]:
     if request.method == "GET":
         return []
     if request.body.lstrip()[:1] in (b"{", b"["):
-        return [Parked(KOMMO, "body is no form", request.body)]
+        return [parked(KOMMO, Poison("body is no form"), request.body, FORM)]
     try:
         form = dict(tree(request))
     except ValueError:
-        return [Parked(KOMMO, "body has too many fields", request.body)]
+        return [parked(KOMMO, Poison("body has too many fields"), request.body, FORM)]
     account = an_object(form.pop("account", None))
     others = {name: node for name, node in form.items() if not isinstance(node, dict)}
     items = [item for name, node in form.items() if name not in others for item in _entity(name, node, account)]
-    return items + ([Parked(KOMMO, "notice: other", {**others, "account": account})] if others else [])
+    return items + ([_parked(account, [], Notice("other"), others)] if others else [])
 
 
 def _entity(name: str, node: Node, account: Node) -> Iterator[Item]:
     """`message[add][0]`, or the same unwrapped: `add[0]`."""
-    entity, actions = ("message", {name: node}) if name in ACTIONS else (name, node)
-    for action, items in actions.items():
-        if entity in MESSAGES and action in ACTIONS and isinstance(items, dict):
-            yield from each(KOMMO, _items(items), partial(_message, entity == "outgoing_message", account))
-        else:
-            yield Parked(KOMMO, f"notice: {word(entity)} {word(action)}", {entity: {action: items}, "account": account})
+    if name in ACTIONS:
+        yield from _action("message", name, node, account, [name])
+        return
+    for action, items in node.items():
+        yield from _action(name, action, items, account, [name, action])
 
 
-def _items(items: Node) -> list[Any]:
-    """The items of an action by their index, or the only one where the index was left out."""
-    return [items] if isinstance(items.get("id"), str) else list(items.values())
+def _action(entity: str, action: str, items: Any, account: Node, path: list[str]) -> Iterator[Item]:
+    if not (entity in MESSAGES and action in ACTIONS and isinstance(items, dict)):
+        yield _parked(account, path, Notice(f"{word(entity)} {word(action)}"), items)
+        return
+    read = partial(_message, entity == "outgoing_message", account)
+    if isinstance(items.get("id"), str):  # the only one, its index left out
+        yield from each([items], read, partial(_parked, account, path))
+        return
+    for index, item in items.items():
+        yield from each([item], read, partial(_parked, account, [*path, index]))
 
 
-def _message(outgoing: bool, account: Node, raw: Node) -> Item:
+def _parked(account: Node, path: list[str], why: Exception, raw: Any) -> Parked:
+    """Set aside what stands at this path of the form, alone and with the account."""
+    hook = reduce(lambda inner, key: {key: inner}, reversed(path), raw)
+    return parked(KOMMO, why, flat({**hook, "account": account} if account else hook), FORM)
+
+
+def _message(outgoing: bool, account: Node, raw: Node) -> Iterator[Item]:
     role = _role(outgoing, raw)
     message_id, customer = text(raw.get("id")), _customer(raw, role)
     if not message_id or customer is None:
         missing = "id" if not message_id else "known chat"
-        return Parked(KOMMO, f"message without {missing}", {"message": raw, "account": account})
+        raise Poison(f"message without {missing}")
     attachment = an_object(raw.get("attachment"))
     content_type = _content_type(raw, attachment)
-    return InboundMessage(
+    yield InboundMessage(
         provider=KOMMO,
         business_address=text(account.get("id")) or text(account.get("subdomain")),
         provider_message_id=message_id,

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ventana.providers.base import RawRequest
 
+FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 10_000
 """Twilio sends fewer than a hundred; the cap keeps a hostile body from costing seconds before it is verified."""
 
@@ -28,10 +29,19 @@ def query(request: RawRequest) -> dict[str, str]:
 
 
 def is_json(request: RawRequest) -> bool:
-    """Whether the body is JSON, as some of Twilio's newer webhooks are: then the URL carries its hash."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return (
-        request.method != "GET"
-        and content_type != "application/x-www-form-urlencoded"
-        and "bodySHA256" in query(request)
-    )
+    """Whether the body is JSON, as of some of Twilio's newer webhooks: then the URL carries its hash."""
+    return request.method != "GET" and _media_type(request) != FORM and "bodySHA256" in query(request)
+
+
+def holds_json(request: RawRequest) -> bool:
+    """Whether the body is to be read as JSON; a parked one has no hash in its URL any more."""
+    return is_json(request) or (request.method != "GET" and _media_type(request) == "application/json")
+
+
+def written(request: RawRequest) -> bytes:
+    """What was sent, as it came: the body, or the query of a GET."""
+    return urlsplit(request.url).query.encode("utf-8", "replace") if request.method == "GET" else request.body
+
+
+def _media_type(request: RawRequest) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

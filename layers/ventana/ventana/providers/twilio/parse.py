@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urlencode
 
 from ventana.messages import Customer, InboundMessage, Item, Parked, ReportedStatus, StatusUpdate
 from ventana.providers.base import RawRequest
-from ventana.providers.reading import Object, decoded_json, each, phone, text, user_id, uuid
+from ventana.providers.parking import Notice, Poison, each, parked
+from ventana.providers.reading import Object, decoded_json, phone, text, user_id, uuid
 from ventana.providers.refusal import meaning, shuts_window
 from ventana.providers.twilio.codes import CODES
 from ventana.providers.twilio.content import content_of
-from ventana.providers.twilio.form import is_json, pairs, query
+from ventana.providers.twilio.form import FORM, holds_json, pairs, query, written
 
 TWILIO = "twilio"
+JSON = "application/json"
+MESSAGE_ID = "message_id"
 INBOUND_STATUSES = {"", "received", "receiving"}
 STATUS: dict[str, ReportedStatus] = {
     "sent": "sent",
@@ -30,14 +35,23 @@ CHANNELS = {"whatsapp": "whatsapp", "messenger": "facebook"}
 
 def parse(request: RawRequest) -> list[Item]:
     """Read a request: Twilio makes one for each message and each status, an album's photos included."""
+    as_json = holds_json(request)
+    content_type = JSON if as_json else FORM
     try:
-        raw = _json_parameters(request) if is_json(request) else _parameters(request)
+        raw = _json_parameters(request) if as_json else _parameters(request)
     except ValueError:
-        return [Parked(TWILIO, "body not understood", request.body)]
+        return [parked(TWILIO, Poison("body not understood"), written(request), content_type)]
     if not raw:
         return []
-    # The URL of a status callback is ours, and so is the id in its query.
-    return list(each(TWILIO, [raw], partial(_item, uuid(query(request).get("message_id")))))
+    # The URL of a status callback is ours, and so is the id in its query; a parked one has the id in its body.
+    message_id = uuid(query(request).get(MESSAGE_ID)) or uuid(raw.get(MESSAGE_ID))
+    return list(each([raw], partial(_item, message_id), partial(_parked, message_id, content_type)))
+
+
+def _parked(message_id: str | None, content_type: str, why: Exception, raw: Object) -> Parked:
+    whole = {**raw, MESSAGE_ID: message_id} if message_id else raw
+    body = json.dumps(whole) if content_type == JSON else urlencode(whole, doseq=True)
+    return parked(TWILIO, why, body.encode(), content_type)
 
 
 def _parameters(request: RawRequest) -> Object:
@@ -53,27 +67,22 @@ def _json_parameters(request: RawRequest) -> Object:
     return value if isinstance(value, dict) else {"body": value}
 
 
-def _item(message_id: str | None, raw: Object) -> Item | None:
-    item = _read(
-        message_id, {name: value[-1] if isinstance(value, list) and value else value for name, value in raw.items()}
-    )
-    return item if item is None else replace(item, raw=raw)
-
-
-def _read(message_id: str | None, parameters: Object) -> Item | None:
-    status = text(parameters.get("MessageStatus")) or text(parameters.get("SmsStatus"))
-    message_sid = next((text(parameters[name]) for name in SIDS if text(parameters.get(name))), "")
+def _item(message_id: str | None, raw: Object) -> Iterator[Item]:
+    last = {name: value[-1] if isinstance(value, list) and value else value for name, value in raw.items()}
+    status = text(last.get("MessageStatus")) or text(last.get("SmsStatus"))
+    message_sid = next((text(last[name]) for name in SIDS if text(last.get(name))), "")
     if not message_sid:
-        return Parked(TWILIO, "notice: no message", parameters)
+        raise Notice("no message")
     if status.lower() in INBOUND_STATUSES:
-        return _message(message_sid, parameters)
-    return _status(message_sid, status.lower(), message_id, parameters)
+        yield replace(_message(message_sid, last), raw=raw)
+    elif status.lower() not in IGNORED_STATUSES:
+        yield replace(_status(message_sid, status.lower(), message_id, last), raw=raw)
 
 
-def _message(message_sid: str, parameters: Object) -> Item:
+def _message(message_sid: str, parameters: Object) -> InboundMessage:
     customer = _customer(parameters)
     if customer is None:
-        return Parked(TWILIO, "message without known customer", parameters)
+        raise Poison("message without known customer")
     prefix = text(parameters.get("From")).rpartition(":")[0]
     content = content_of(parameters)
     return InboundMessage(
@@ -88,7 +97,6 @@ def _message(message_sid: str, parameters: Object) -> Item:
         # A text message by SMS to the same number does not open WhatsApp's window.
         opens_window=content.opens_window and prefix == "whatsapp",
         details=content.details,
-        raw=parameters,
     )
 
 
@@ -105,11 +113,9 @@ def _customer(parameters: Mapping[str, object]) -> Customer | None:
     return customer if customer.phone or customer.user_id else None
 
 
-def _status(message_sid: str, status: str, message_id: str | None, parameters: Object) -> Item | None:
-    if status in IGNORED_STATUSES:
-        return None
+def _status(message_sid: str, status: str, message_id: str | None, parameters: Object) -> StatusUpdate:
     if status not in STATUS:
-        return Parked(TWILIO, "status not known", parameters)
+        raise Poison("status not known")
     code = text(parameters.get("ErrorCode")).strip()
     code = "" if code == "0" else code
     return StatusUpdate(
@@ -121,7 +127,6 @@ def _status(message_sid: str, status: str, message_id: str | None, parameters: O
         error_code=code or None,
         error_text=text(parameters.get("ErrorMessage"))[:500] or meaning(code, CODES) or CANCELED.get(status),
         window_shut=shuts_window(code, CODES),
-        raw=parameters,
     )
 
 
