@@ -99,11 +99,12 @@ def load(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 @pytest.fixture
 def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
-    """Read the database from outside."""
+    """Read or change the database from outside."""
 
     def read(query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(database_url) as connection:
-            return connection.execute(query, parameters).fetchall()
+            cursor = connection.execute(query, parameters)
+            return cursor.fetchall() if cursor.description else []
 
     return read
 

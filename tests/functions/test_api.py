@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
+
+from ventana.messages import Customer, InboundMessage, Parked
+from ventana.schema.connection import Database
+from ventana.schema.inbound import record_inbound
+from ventana.settings import Settings
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 Load = Callable[[str], Any]
@@ -204,3 +210,81 @@ def test_health_tells_the_truth(call: Call, load: Load, events: Events, monkeypa
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nothing")
     response = load("api").handler(events["http"]("GET", "/v1/health"), _Context())
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (503, "storage_unavailable")
+
+
+@pytest.fixture
+def parked(database_url: str) -> Callable[..., str]:
+    """Park items as a webhook does; the id of the last."""
+
+    def park(*items: Any) -> str:
+        database = Database(Settings(database_url=database_url))
+        record_inbound(database, items)
+        found = database.value("select id::text from parked_items order by received_at desc limit 1")
+        database.close()
+        return str(found)
+
+    return park
+
+
+WHOLE = {
+    "object": "whatsapp_business_account",
+    "entry": [
+        {
+            "changes": [
+                {
+                    "field": "messages",
+                    "value": {
+                        "metadata": {"phone_number_id": "1065"},
+                        "messages": [
+                            {
+                                "id": "wamid.1",
+                                "from": "5511987654321",
+                                "timestamp": "1795348000",
+                                "type": "text",
+                                "text": {"body": "hola"},
+                            }
+                        ],
+                    },
+                }
+            ]
+        }
+    ],
+}
+
+
+def test_parked_items_are_listed_without_notices(call: Call, parked: Callable[..., str]) -> None:
+    poison = parked(Parked("meta", "parse failed: KeyError", b'{"x": 1}'))
+    parked(Parked("meta", "notice: account_update", b"{}", kind="notice"))
+    status, found = call("GET", "/v1/parked")
+    assert (status, [(item["id"], item["kind"], item["reason"]) for item in found["parked"]]) == (
+        200,
+        [(poison, "poison", "parse failed: KeyError")],
+    )
+    assert len(call("GET", "/v1/parked", query="kind=notice")[1]["parked"]) == 1
+    assert call("GET", "/v1/parked", query="provider=twilio")[1]["parked"] == []
+    assert call("GET", f"/v1/parked/{poison}")[1]["body"] == '{"x": 1}'
+    assert call("GET", f"/v1/parked/{NOBODY}")[0] == 404
+
+
+def test_a_parked_body_is_replayed_after_a_fix(call: Call, parked: Callable[..., str], rows: Rows) -> None:
+    """As when a bug of ours made a whole body unreadable: what it holds is recorded once, then and later."""
+    parked_id = parked(Parked("meta", "parse failed: IndexError", json.dumps(WHOLE).encode()))
+    status, found = call("POST", f"/v1/parked/{parked_id}/replay")
+    assert (status, found["replayed"], found["outcomes"]) == (200, True, ["recorded"])
+    assert rows("select id::text, content from kommo_messages") == [(found["message_ids"][0], "hola")]
+    assert call("GET", "/v1/parked")[1]["parked"] == []
+    assert call("POST", f"/v1/parked/{parked_id}/replay")[1]["outcomes"] == ["duplicate"]
+
+
+def test_what_is_still_not_understood_stays_parked(call: Call, parked: Callable[..., str]) -> None:
+    parked_id = parked(Parked("meta", "body is not JSON", b"{"))
+    assert call("POST", f"/v1/parked/{parked_id}/replay")[1]["replayed"] is False
+    assert [item["id"] for item in call("GET", "/v1/parked")[1]["parked"]] == [parked_id]
+
+
+def test_an_item_that_the_database_refused_is_replayed(call: Call, parked: Callable[..., str], rows: Rows) -> None:
+    message = InboundMessage("twilio", "+14155238886", "SM1", Customer(phone="+5511"), "text", "hola")
+    parked_id = parked(replace(message, content_type="hologram"))  # type: ignore[arg-type]
+    rows("alter table kommo_messages drop constraint kommo_messages_content_type_check")
+    assert call("POST", f"/v1/parked/{parked_id}/replay")[1]["outcomes"] == ["recorded"]
+    assert rows("select content_type, content from kommo_messages") == [("hologram", "hola")]

@@ -24,6 +24,9 @@ ROUTES = {
     "GET /v1/conversations/{id}": ("Api", "Operators"),
     "GET /v1/conversations/{id}/window": ("Api", "Operators"),
     "GET /v1/stats": ("Api", "Operators"),
+    "GET /v1/parked": ("Api", "Operators"),
+    "GET /v1/parked/{id}": ("Api", "Operators"),
+    "POST /v1/parked/{id}/replay": ("Api", "Operators"),
     "GET /v1/health": ("Api", "NONE"),
 }
 

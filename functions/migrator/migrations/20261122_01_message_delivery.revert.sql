@@ -25,6 +25,7 @@ end;
 $$;
 
 drop table events;
+drop table message_media;
 drop table parked_items;
 drop table parked_statuses;
 drop table message_status_history;
@@ -56,5 +57,7 @@ alter table kommo_conversations
     drop column business_address,
     drop column kommo_talk_id,
     drop column needs_template,
+    drop column opted_out_at,
+    drop column opted_out_by,
     drop column window_warned_for,
     drop column window_closed_for;

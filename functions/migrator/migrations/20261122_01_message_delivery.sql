@@ -6,12 +6,16 @@ alter table kommo_conversations
     add column business_address text,
     add column kommo_talk_id text,
     add column needs_template boolean not null default false,
+    add column opted_out_at timestamptz,
+    add column opted_out_by text,
     add column window_warned_for timestamptz,
     add column window_closed_for timestamptz;
 comment on column kommo_conversations.provider_user_id is
 'The business-scoped id of a customer whose phone may be hidden for ever';
 comment on column kommo_conversations.business_address is
 'Our number or account that the customer wrote to last; answers leave from it';
+comment on column kommo_conversations.opted_out_at is
+'Since when the customer wants nothing but direct answers; opted_out_by says who told us';
 comment on column kommo_conversations.window_warned_for is
 'The last_user_message_at whose window was announced as closing: once per window';
 comment on column kommo_conversations.window_closed_for is
@@ -82,15 +86,43 @@ comment on table parked_statuses is 'Statuses that came before their message; ap
 create table parked_items (
     id uuid primary key default gen_random_uuid(),
     provider text not null,
+    kind text not null constraint parked_items_kind_check check (kind in ('poison', 'notice', 'refused')),
     reason text not null,
-    payload jsonb,
     body bytea,
+    content_type text,
+    item jsonb,
     fingerprint text not null,
     times integer not null default 1,
     received_at timestamptz not null default now(),
+    replayed_at timestamptz,
+    replay_outcome text,
     constraint parked_items_fingerprint_key unique (provider, fingerprint)
 );
-comment on table parked_items is 'What a provider really sent and we could not understand, whole, with the reason';
+comment on table parked_items is 'What a provider really sent and was not acted on, whole, with the reason';
+comment on column parked_items.kind is
+'poison: not understood; notice: known and without consequence here; refused: understood, but refused by the database';
+comment on column parked_items.body is 'A webhook body with this item alone, to be parsed again after a fix';
+comment on column parked_items.item is 'The item in our words, where the database refused it';
+create index parked_items_open_idx on parked_items (received_at desc) where kind <> 'notice' and replayed_at is null;
+
+create table message_media (
+    message_id uuid not null references kommo_messages (id) on delete cascade,
+    place integer not null,
+    source jsonb not null,
+    state text not null default 'pending'
+    constraint message_media_state_check check (state in ('pending', 'stored', 'failed')),
+    attempts integer not null default 0,
+    lease_until timestamptz,
+    error text,
+    reference text,
+    content_type text,
+    bytes bigint,
+    created_at timestamptz not null default now(),
+    finished_at timestamptz,
+    primary key (message_id, place)
+);
+comment on table message_media is 'The files of messages: where they are at the provider, and where we keep our copy';
+create index message_media_pending_idx on message_media (created_at) where state = 'pending';
 
 create table events (
     id uuid primary key default gen_random_uuid(),

@@ -1,11 +1,11 @@
 select
     (
-        select count(*) = 6 from information_schema.columns
+        select count(*) = 8 from information_schema.columns
         where table_schema = current_schema() and table_name = 'kommo_conversations' and column_name in (
-            'provider_user_id', 'business_address', 'kommo_talk_id', 'needs_template', 'window_warned_for',
-            'window_closed_for'
+            'provider_user_id', 'business_address', 'kommo_talk_id', 'needs_template', 'opted_out_at', 'opted_out_by',
+            'window_warned_for', 'window_closed_for'
         )
-    ) as "column kommo_conversations.* (6 of delivery)",
+    ) as "column kommo_conversations.* (8 of delivery)",
     (
         select count(*) = 10 from information_schema.columns
         where table_schema = current_schema() and table_name = 'kommo_messages' and column_name in (
@@ -24,4 +24,5 @@ select
     to_regclass('message_status_history') is not null as "table message_status_history",
     to_regclass('parked_statuses') is not null as "table parked_statuses",
     to_regclass('parked_items') is not null as "table parked_items",
+    to_regclass('message_media') is not null as "table message_media",
     to_regclass('events') is not null as "table events";

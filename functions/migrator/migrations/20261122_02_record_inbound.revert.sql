@@ -1,10 +1,15 @@
 drop function record_inbound_v1(jsonb, timestamptz);
 drop function record_message_v1(jsonb, timestamptz);
 drop function learn_customer_v1(uuid, jsonb);
-drop function conversation_of_v1(jsonb);
+drop function record_preference_v1(jsonb, timestamptz);
+drop function record_identity_v1(jsonb, timestamptz);
+drop function conversation_of_v1(jsonb, timestamptz);
+drop function merge_conversations_v1(uuid, uuid, timestamptz);
+drop function find_conversation_v1(text, jsonb);
+drop function phone_forms_v1(text);
 drop function apply_parked_statuses_v1(text, text, timestamptz);
 drop function record_status_v1(jsonb, timestamptz);
 drop function close_window_v1(uuid, timestamptz);
 drop function move_message_v1(uuid, text, timestamptz, text, text, text);
-drop function park_item_v1(text, text, jsonb, bytea, timestamptz);
+drop function park_item_v1(text, text, text, bytea, text, jsonb, timestamptz);
 drop function delivery_rank_v1(text);

@@ -36,8 +36,8 @@ begin
         select * into c from kommo_conversations k where k.id = p_conversation_id for no key update;
     else
         select * into c from kommo_conversations k
-         where k.provider = p_provider and (k.phone = p_to or k.provider_user_id = p_to)
-         order by k.last_user_message_at desc nulls last limit 1 for no key update;
+         where k.provider = p_provider and (k.phone = any(phone_forms_v1(p_to)) or k.provider_user_id = p_to)
+         order by (k.phone = p_to) desc nulls last, k.last_user_message_at desc nulls last limit 1 for no key update;
     end if;
     if c.id is null then
         outcome := 'not_found';

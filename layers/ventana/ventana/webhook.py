@@ -108,7 +108,8 @@ def _parsed(provider: Provider, request: RawRequest) -> list[Item]:
         return provider.parse(request)
     except Exception as error:
         log_bug("parse_failed", error, provider=provider.name)
-        return [Parked(provider.name, f"parse failed: {type(error).__name__}", request.body)]
+        content_type = request.headers.get("content-type", "application/json")
+        return [Parked(provider.name, f"parse failed: {type(error).__name__}", request.body, content_type)]
 
 
 def _counted(provider: Provider, recorded: list[Recorded]) -> dict[str, int]:

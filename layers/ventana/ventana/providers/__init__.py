@@ -5,11 +5,13 @@ Modules are named, not imported, so that a function loads its own provider and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import cast
 
-from ventana.providers.base import Provider
+from ventana.messages import Item
+from ventana.providers.base import Listing, Provider, RawRequest
 
 PROVIDERS: Mapping[str, str] = {
     "kommo": "ventana.providers.kommo",
@@ -21,3 +23,15 @@ PROVIDERS: Mapping[str, str] = {
 def provider_named(name: str) -> Provider:
     """The provider of this name. Raises KeyError for a name that is not in the registry."""
     return cast("Provider", import_module(PROVIDERS[name]).PROVIDER)
+
+
+def parser_named(name: str) -> Callable[[RawRequest], list[Item]]:
+    """The provider's `parse` alone, without what its signatures and sends need. Raises KeyError for another name."""
+    return cast("Callable[[RawRequest], list[Item]]", import_module(f"{PROVIDERS[name]}.parse").parse)
+
+
+def listing_named(name: str) -> Listing | None:
+    """How to ask a provider for messages that it took; None where there is no such provider, or no way to ask it."""
+    if name not in PROVIDERS or find_spec(f"{PROVIDERS[name]}.reconcile") is None:
+        return None
+    return cast("Listing", import_module(f"{PROVIDERS[name]}.reconcile"))

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from ventana.messages import Customer, InboundMessage, Item, Parked, StatusUpdate
+from ventana.messages import (
+    Customer,
+    IdentityChange,
+    InboundMessage,
+    Item,
+    Media,
+    Parked,
+    Preference,
+    StatusUpdate,
+)
 from ventana.schema.connection import Database
 
 RECORD_INBOUND = """
@@ -21,11 +30,17 @@ select place, outcome, message_id::text as message_id, conversation_id::text as 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of the item at `place`: a new row, one that we had, a status that moved a row or did not, a status
-    whose message is not known yet, an echo of our own send, or something that could not be understood."""
+    """What became of the item at `place`.
+
+    recorded: a new row; duplicate: one that we had; echo: of our own send; moved, unchanged: a status, an identity or
+    a preference that changed a row or did not; orphaned: a status whose message is not known yet; unmatched: an
+    identity or preference of nobody we know; noticed: kept without consequence; parked: not understood, or refused.
+    """
 
     place: int
-    outcome: Literal["recorded", "duplicate", "echo", "moved", "unchanged", "orphaned", "parked"]
+    outcome: Literal[
+        "recorded", "duplicate", "echo", "moved", "unchanged", "orphaned", "unmatched", "noticed", "parked"
+    ]
     message_id: str | None
     conversation_id: str | None
 
@@ -36,11 +51,19 @@ def record_inbound(database: Database, items: Sequence[Item], received_at: datet
     Only a row that was really inserted causes a `MessageReceived` event. An item that the database refuses is parked
     and leaves the others alone. Raises StorageUnavailable when nothing was stored.
     """
-    items_json = _dumped([_as_json(item) for item in items])
-    return sorted(database.all(Recorded, RECORD_INBOUND, (items_json, received_at)), key=lambda row: row.place)
+    return record_json(database, [as_json(item) for item in items], received_at)
 
 
-def _as_json(item: Item) -> dict[str, Any]:
+def record_json(
+    database: Database, items: Sequence[dict[str, Any]], received_at: datetime | None = None
+) -> list[Recorded]:
+    """Store items that are JSON already, as `as_json` makes them; all else is as in `record_inbound`."""
+    found = database.all(Recorded, RECORD_INBOUND, (_dumped(list(items)), received_at))
+    return sorted(found, key=lambda row: row.place)
+
+
+def as_json(item: Item) -> dict[str, Any]:
+    """An item as record_inbound_v1 takes it, and as it waits where the database cannot be reached."""
     match item:
         case InboundMessage():
             return {
@@ -56,6 +79,7 @@ def _as_json(item: Item) -> dict[str, Any]:
                 "media_url": item.media_url,
                 "channel": item.channel,
                 "opens_window": item.opens_window and item.role == "user",
+                "media": [_media(media) for media in item.media],
                 "details": item.details,
                 "raw": item.raw,
             }
@@ -72,14 +96,29 @@ def _as_json(item: Item) -> dict[str, Any]:
                 "error_text": item.error_text,
                 "window_shut": item.window_shut,
             }
+        case IdentityChange():
+            return {
+                "kind": "identity",
+                "provider": item.provider,
+                "customer": _customer(item.customer),
+                "previous": _customer(item.previous) if item.previous else None,
+            }
+        case Preference():
+            return {
+                "kind": "preference",
+                "provider": item.provider,
+                "customer": _customer(item.customer),
+                "opted_out": item.opted_out,
+                "at": item.at.isoformat() if item.at else None,
+            }
         case Parked():
-            whole = isinstance(item.raw, bytes)
             return {
                 "kind": "parked",
                 "provider": item.provider,
+                "park_as": item.kind,
                 "reason": item.reason,
-                "raw": None if whole else item.raw,
-                "body": base64.b64encode(item.raw).decode() if isinstance(item.raw, bytes) else None,
+                "body": base64.b64encode(item.body).decode(),
+                "content_type": item.content_type,
             }
 
 
@@ -93,6 +132,11 @@ def _customer(customer: Customer) -> dict[str, str | None]:
         "lead_id": customer.lead_id,
         "talk_id": customer.talk_id,
     }
+
+
+def _media(media: Media) -> dict[str, str]:
+    names = ("url", "id", "mime_type", "sha256", "filename")
+    return {name: value for name in names if (value := getattr(media, name))}
 
 
 def _dumped(items: list[dict[str, Any]]) -> str:

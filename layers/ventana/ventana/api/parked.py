@@ -1,0 +1,70 @@
+"""What was not understood: seen, and tried again after a fix."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from ventana.api.answers import answer
+from ventana.api.requests import ProviderName
+from ventana.api.services import Services
+from ventana.errors import NotFound
+from ventana.providers import parser_named
+from ventana.providers.base import RawRequest
+from ventana.schema.inbound import Recorded, record_inbound, record_json
+from ventana.schema.parked import ParkedItem, find_parked, list_parked, mark_replayed
+
+Kind = Literal["poison", "notice", "refused"]
+
+
+def register(app: APIGatewayHttpResolver, services: Services) -> None:
+    """Add the routes of parked items."""
+
+    @app.get("/v1/parked")
+    def show_parked(
+        provider: Annotated[ProviderName | None, Query()] = None,
+        kind: Annotated[Kind | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response[Any]:
+        """Items that wait for an operator, the latest first; notices only when asked for."""
+        found = list_parked(services.database, provider, kind, limit)
+        return answer(200, {"parked": [asdict(item) for item in found]})
+
+    @app.get("/v1/parked/<parked_id>")
+    def show_parked_item(parked_id: UUID) -> Response[Any]:
+        """One parked item with what the provider sent."""
+        item = _found(services, parked_id)
+        body = item.body.decode("utf-8", "replace") if item.body is not None else None
+        return answer(200, {**asdict(item), "body": body})
+
+    @app.post("/v1/parked/<parked_id>/replay")
+    def replay_parked(parked_id: UUID) -> Response[Any]:
+        """Parse and record it again; what is still not understood stays parked."""
+        item = _found(services, parked_id)
+        recorded = _replay(services, item)
+        outcomes = [row.outcome for row in recorded]
+        done = not {"parked", "noticed"} & set(outcomes)
+        if done:
+            mark_replayed(services.database, item.id, ", ".join(sorted(set(outcomes))))
+        messages = [row.message_id for row in recorded if row.message_id]
+        return answer(200, {"id": item.id, "replayed": done, "outcomes": outcomes, "message_ids": messages})
+
+
+def _found(services: Services, parked_id: UUID) -> ParkedItem:
+    item = find_parked(services.database, str(parked_id))
+    if item is None:
+        raise NotFound("there is no parked item with this id")
+    return item
+
+
+def _replay(services: Services, item: ParkedItem) -> list[Recorded]:
+    """A refused item is already in our words; everything else is a webhook body to be parsed again."""
+    if item.item is not None:
+        return record_json(services.database, [item.item], item.received_at)
+    headers = {"content-type": item.content_type or "application/json"}
+    request = RawRequest("POST", "", headers, item.body or b"")
+    return record_inbound(services.database, parser_named(item.provider)(request), item.received_at)
