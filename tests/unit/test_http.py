@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from ventana.errors import Uncertain, Unreachable
-from ventana.http import HttpReply, HttpRequest, Transport, transport
+from ventana.http import HttpReply, HttpRequest, Transport, paced, transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Answer = Callable[[socket.socket], None]
@@ -162,3 +162,17 @@ def test_the_simulator_takes_the_place_of_the_origin_and_of_nothing_else(prefix:
     line = server.requests[0].splitlines()[0].decode()
     assert line == f"POST {prefix}/v1/a%2Fb?to=%2B1 HTTP/1.1"
     assert f"Host: {server.url.removeprefix('http://')}".encode() in server.requests[0]
+
+
+def test_a_paced_transport_waits_until_the_next_call_is_free() -> None:
+    now, slept = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+        now[0] += seconds
+
+    call = paced(lambda request: HttpReply(200, b""), 4, clock=lambda: now[0], sleep=sleep)
+    for pause in (0.0, 0.0, 0.1, 3.0, 0.0):
+        now[0] += pause
+        call(HttpRequest("GET", "https://example.com/"))
+    assert slept == [0.25, 0.15, 0.25]

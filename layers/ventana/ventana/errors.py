@@ -7,6 +7,7 @@ VentanaError
 ├── BadRequest              400  the caller must change the request
 │   └── NotFound            404  no such row
 ├── WindowClosed            409  only a template may be sent now
+├── ListingFailed           502  a provider did not list its messages; the next run asks again
 └── SendError                    a provider did not take a message
     ├── Throttled                it asked us to slow down: retry
     ├── Unreachable              it was never reached: retry
@@ -84,6 +85,18 @@ class WindowClosed(VentanaError):
         super().__init__(
             f"the window closed at {closed_at.isoformat()}" if closed_at else "the customer has never written here"
         )
+
+
+class ListingFailed(VentanaError):
+    """A provider did not tell which messages it took for us; the same question is asked again later."""
+
+    code = "listing_failed"
+    title = "The provider did not list its messages"
+    http_status = 502
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(text)
 
 
 class SendError(VentanaError):

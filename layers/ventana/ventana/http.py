@@ -7,6 +7,7 @@ taken, trying again is safe) and `Uncertain` (the request was written, the answe
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -61,6 +62,25 @@ def transport(simulator_url: str | None = None, connect_seconds: float = 3.0, re
                 raise Unreachable("the provider's certificate is not valid") from error
             raise Uncertain("the provider's answer was lost") from error
         return HttpReply(reply.status, reply.data)
+
+    return call
+
+
+def paced(
+    http: Transport,
+    calls_per_second: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Transport:
+    """Make `http` wait between requests, for providers that block whoever asks too fast."""
+    free_at = clock()
+
+    def call(request: HttpRequest) -> HttpReply:
+        nonlocal free_at
+        if (early := free_at - clock()) > 0:
+            sleep(early)
+        free_at = max(free_at, clock()) + 1 / calls_per_second
+        return http(request)
 
     return call
 

@@ -2,14 +2,15 @@
 
 A provider is one folder with the files `signature.py` (verify), `parse.py` (parse) and `send.py` (send), and one
 line in the registry. All of `verify`, `parse` and `challenge` are pure; only `send` talks to the network, through
-the transport that it is given.
+the transport that it is given. A provider that can be asked what it took for us has a `reconcile.py` as well (Listing).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, TypeAlias
 
 from ventana.http import Transport
 from ventana.messages import Item, OutboundMessage, Receipt
@@ -63,3 +64,41 @@ class Provider(Protocol):
 
     def send(self, message: OutboundMessage, secrets: ProviderSecrets, http: Transport) -> Receipt:
         """Hand the message over. Raises a SendError that says whether it may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a provider's list: how many customers' messages it held, and those of them that we do not have.
+
+    `place` is where the list goes on, in the provider's words; None after the last page.
+    """
+
+    listed: int
+    items: list[Item]
+    place: str | None = None
+
+
+Known: TypeAlias = Callable[[Iterable[str]], set[str]]
+"""Which of these of the provider's message ids we have."""
+
+
+class Listing(Protocol):
+    """The optional capability of a provider's `reconcile.py`: finding messages whose webhook never reached us."""
+
+    CALLS_PER_SECOND: float
+
+    def missed(
+        self,
+        since: datetime,
+        until: datetime,
+        secrets: ProviderSecrets,
+        http: Transport,
+        known: Known,
+        place: str | None = None,
+    ) -> Iterator[Page]:
+        """List customers' messages between these times, page by page, from `place` on where one is given.
+
+        A message found here has the id, the addresses and the customer that its webhook gives it, so that both are
+        one row whichever comes first, and the provider's time, which alone decides about the window. Raises
+        ListingFailed, or SendError where the provider cannot be reached.
+        """
