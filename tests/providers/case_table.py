@@ -130,4 +130,6 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.decode("latin-1")
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     return _differing(value) if hasattr(value, "__dataclass_fields__") else value

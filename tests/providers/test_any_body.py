@@ -23,7 +23,19 @@ from tests.providers.case_table import (
     signing_of,
 )
 from ventana.errors import BadSignature
-from ventana.messages import ContentType, InboundMessage, Item, Parked, ReportedStatus, Role, StatusUpdate
+from ventana.messages import (
+    ContentType,
+    Customer,
+    IdentityChange,
+    InboundMessage,
+    Item,
+    Media,
+    Parked,
+    Preference,
+    ReportedStatus,
+    Role,
+    StatusUpdate,
+)
 from ventana.providers import PROVIDERS, provider_named
 from ventana.providers.base import RawRequest
 
@@ -67,15 +79,30 @@ def assert_keeps_the_vocabulary(item: Item) -> None:
         assert item.customer.phone or item.customer.user_id or item.customer.chat_id
         assert item.role == "user" or not item.opens_window
         assert isinstance(item.content, str)
-        assert all(isinstance(getattr(item.customer, field.name), str | None) for field in fields(item.customer))
+        assert_is_text(item.customer)
+        for file in item.media:
+            assert file.url or file.id
+            assert_is_text(file)
     elif isinstance(item, StatusUpdate):
         assert item.status in get_args(ReportedStatus)
         assert item.provider_message_id
+    elif isinstance(item, IdentityChange | Preference):
+        assert item.customer.phone or item.customer.user_id or item.customer.chat_id or item.customer.contact_id
+        assert_is_text(item.customer)
+        if isinstance(item, IdentityChange) and item.previous:
+            assert item.previous.phone or item.previous.user_id
+            assert item.previous.phone != item.customer.phone or item.previous.phone is None
+            assert item.previous.user_id != item.customer.user_id or item.previous.user_id is None
+            assert_is_text(item.previous)
     else:
         assert isinstance(item, Parked)
         assert len(item.reason) < 200
         assert item.reason.startswith("notice: ") == (item.kind == "notice")
         assert parsed_again(item, item.provider) == [item]
+
+
+def assert_is_text(names: Customer | Media) -> None:
+    assert all(isinstance(getattr(names, field.name), str | None) for field in fields(names))
 
 
 @every_provider

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ventana.messages import Item, Parked
-from ventana.providers.parking import Notice, Poison, each, parked
+from ventana.providers.parking import Notice, Poison, each, known, parked
 
 
 def read(raw: dict[str, Any]) -> Iterator[Item]:
@@ -35,3 +35,8 @@ def test_item_that_nobody_foresaw_leaves_its_neighbours_alone() -> None:
         Parked("p", "notice: eight", b'{"n": 8}', kind="notice"),
         Parked("p", "3", b""),
     ]
+
+
+def test_reason_takes_only_words_that_we_know_from_a_payload() -> None:
+    assert known("flows", {"flows"}) == "flows"
+    assert [known(word, {"flows"}) for word in ("ana", "", None, 7, ["flows"])] == ["other"] * 5

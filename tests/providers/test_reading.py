@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ventana.providers.reading import MAX_DEPTH, decoded_json, moment, phone, place, user_id, uuid, word
+from ventana.providers.reading import MAX_DEPTH, decoded_json, moment, phone, place, user_id, uuid
 
 TEN = datetime(2025, 11, 22, 10, tzinfo=UTC)
 
@@ -65,11 +65,6 @@ def test_only_a_uuid_can_be_an_id_of_ours() -> None:
     ] * 6
 
 
-def test_reason_takes_only_plain_words_from_a_payload() -> None:
-    assert word("user_id_update") == "user_id_update"
-    assert [word(value) for value in ("<b>", "a b", "x" * 65, "", None)] == ["other"] * 5
-
-
 def test_place_in_words() -> None:
     assert place({"name": "Taller", "address": "Av. 1", "latitude": 1, "longitude": 2}) == "Taller, Av. 1"
     assert place({"latitude": 0, "longitude": -2.5}) == "0,-2.5"
@@ -94,7 +89,13 @@ def test_numbers_that_json_does_not_know_stay_text(body: bytes, wanted: object) 
     assert decoded_json(body) == wanted
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe\xfd", b"\x00", b"1" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe\xfd", b"\x00", b"1" * 5000, b'{"a": [1], "a": [2]}', b'{"x": {"a": 1, "a": null}}']
+)
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):
         decoded_json(body)
+
+
+def test_name_that_stands_twice_for_the_same_is_read() -> None:
+    assert decoded_json(b'{"a": [1], "a": [1]}') == {"a": [1]}

@@ -6,7 +6,7 @@ of ours and parks the item as well. A parked item never takes its neighbours wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from ventana.messages import Item, Parked
@@ -19,6 +19,11 @@ class Poison(Exception):
 
 class Notice(Exception):
     """The item is known and of no consequence for conversations. The text is a word for it."""
+
+
+def known(word: object, words: Collection[str]) -> str:
+    """The word, if it is one of these; only such a word of a payload may appear in a reason."""
+    return word if isinstance(word, str) and word in words else "other"
 
 
 def parked(provider: str, why: Exception, body: bytes, content_type: str = "application/json") -> Parked:

@@ -20,11 +20,10 @@ _EARLIEST, _LATEST = 946_684_800, 4_102_444_800  # the years 2000 to 2100: outsi
 _PHONE = re.compile(r"\+?([0-9]{3,20})")
 _USER_ID = re.compile(r"[A-Z]{2}(?:\.ENT)?\.[A-Za-z0-9]{1,128}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_WORD = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def decoded_json(body: bytes | str) -> Any:
-    """Decode JSON. Raises ValueError for what is none, or is nested so deeply that only an attacker would send it."""
+    """Decode JSON. Raises ValueError for what is none, names a value twice, or is nested beyond what is ever sent."""
     try:
         text = body.decode(json.detect_encoding(body), "surrogatepass") if isinstance(body, bytes) else body
         value = _DECODER.decode(text)
@@ -94,12 +93,6 @@ def uuid(value: object) -> str | None:
     return found[0].lower() if found else None
 
 
-def word(value: object) -> str:
-    """A provider's own identifier, safe to appear in a reason; "other" where it is anything else."""
-    found = _WORD.fullmatch(text(value))
-    return found[0] if found else "other"
-
-
 def place(location: Mapping[str, Any]) -> str:
     """A location in words: its name and address, or its coordinates."""
     named = ", ".join(part for part in (text(location.get("name")), text(location.get("address"))) if part)
@@ -125,4 +118,12 @@ def _finite(digits: str) -> float | str:
     return value if math.isfinite(value) else digits
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str)
+def _once(pairs: list[tuple[str, Any]]) -> Object:
+    """Python keeps the last of two values under one name, and would lose whatever stands in the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs) and any(found[name] != value for name, value in pairs):
+        raise ValueError("a name stands for two values")
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str, object_pairs_hook=_once)

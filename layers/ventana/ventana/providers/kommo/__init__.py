@@ -1,4 +1,4 @@
-"""Kommo's CRM: unsigned form hooks behind a secret path, answers through the talk that the customer wrote in."""
+"""Kommo: the CRM's unsigned form hooks behind a secret path, the Chats API's signed ones, and answers in a talk."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Kommo:
         return None
 
     def verify(self, request: RawRequest, secrets: ProviderSecrets) -> None:
-        """Raise BadSignature unless the path ends in one of the webhook tokens and the account is ours."""
+        """Raise BadSignature unless the path holds a webhook token, or is the one of signed hooks and this is one."""
         signature.verify(request, secrets)
 
     def parse(self, request: RawRequest) -> list[Item]:
-        """Read every message of a hook; hooks about other things are kept as notices."""
+        """Read every message of a hook, and what it says of the customer; other things are kept as notices."""
         return parse.parse(request)
 
     def send(self, message: OutboundMessage, secrets: ProviderSecrets, http: Transport) -> Receipt:

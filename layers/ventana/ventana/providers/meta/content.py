@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from ventana.messages import ContentType, Role
+from ventana.messages import ContentType, Media, Role
 from ventana.providers.reading import Object, an_object, decoded_json, objects, phone, picked, place, text
 
 MEDIA_DETAILS = ("id", "mime_type", "sha256", "filename", "voice", "animated")
@@ -21,7 +21,7 @@ class Content:
     content_type: ContentType
     content: str = ""
     details: Object = field(default_factory=dict)
-    media_url: str | None = None
+    media: tuple[Media, ...] = ()
     role: Role = "user"
     opens_window: bool = True
 
@@ -65,7 +65,14 @@ def _media(content_type: ContentType, kind: str, message: Object) -> Content | N
     if content_type == "audio" and media.get("voice") is True:
         content_type = "voice"
     details = {"media": picked(media, MEDIA_DETAILS)}
-    return Content(content_type, text(media.get("caption")), details, text(media.get("url")) or None)
+    return Content(content_type, text(media.get("caption")), details, _files(media))
+
+
+def _files(media: Object) -> tuple[Media, ...]:
+    """The file behind a message: its id can be asked for an address, which itself lives for five minutes only."""
+    names = ("url", "id", "mime_type", "sha256", "filename")
+    file = Media(**{name: text(media.get(name)) or None for name in names})
+    return (file,) if file.url or file.id else ()
 
 
 def _location(message: Object) -> Content | None:

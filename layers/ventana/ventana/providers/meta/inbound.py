@@ -8,12 +8,13 @@ from dataclasses import replace
 from ventana.messages import Customer, InboundMessage, Item
 from ventana.providers.meta.content import Content, content_of, details_of
 from ventana.providers.meta.envelope import META, Change
+from ventana.providers.meta.identity import customer_of, identity_in_note
 from ventana.providers.parking import Poison
-from ventana.providers.reading import Object, an_object, moment, phone, text, user_id
+from ventana.providers.reading import Object, an_object, moment, text
 
 
 def message_of(change: Change, raw: Object) -> Iterator[Item]:
-    """Read a message to us."""
+    """Read a message to us; a note about a new number or id also tells how to find the customer from now on."""
     content = content_of(raw)
     sender = customer_of(raw.get("from"), raw.get("from_user_id"), change.contacts)
     if sender is None and content.role == "system":
@@ -22,25 +23,14 @@ def message_of(change: Change, raw: Object) -> Iterator[Item]:
             changed.get("wa_id"), changed.get("user_id"), []
         )
     yield _message(change, raw, sender, content)
+    if content.role == "system":
+        yield from identity_in_note(change, raw)
 
 
 def echo_of(change: Change, raw: Object) -> Iterator[Item]:
     """Read a message that somebody wrote in the Business app on the same number: ours, and it opens nothing."""
     content = replace(content_of(raw), role="assistant", opens_window=False)
     yield _message(change, raw, customer_of(raw.get("to"), raw.get("to_user_id"), change.contacts), content)
-
-
-def customer_of(address: object, scoped_id: object, contacts: list[Object]) -> Customer | None:
-    """Who it is, by number, by id or both; the contact is found by them, never by its position in the list."""
-    ids = {text(address), text(scoped_id)} - {""}
-    contact = next((c for c in contacts if {text(c.get("wa_id")), text(c.get("user_id"))} & ids), {})
-    profile = an_object(contact.get("profile"))
-    customer = Customer(
-        phone=phone(address) or phone(contact.get("wa_id")),
-        user_id=text(scoped_id) or user_id(address) or text(contact.get("user_id")) or None,
-        name=text(profile.get("name")) or text(profile.get("username")) or None,
-    )
-    return customer if customer.phone or customer.user_id else None
 
 
 def _message(change: Change, raw: Object, customer: Customer | None, content: Content) -> InboundMessage:
@@ -60,9 +50,10 @@ def _message(change: Change, raw: Object, customer: Customer | None, content: Co
         content=content.content,
         role=content.role,
         sent_at=moment(raw.get("timestamp")),
-        media_url=content.media_url,
+        media_url=next((file.url for file in content.media), None),
         # A group has a window of its own; writing there does not let us write to the person.
         opens_window=content.opens_window and "group_id" not in details,
+        media=content.media,
         details=details,
         raw=raw,
     )

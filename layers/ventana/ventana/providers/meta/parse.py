@@ -9,14 +9,27 @@ from typing import Any, TypeAlias
 from ventana.messages import InboundMessage, Item, Parked
 from ventana.providers import parking
 from ventana.providers.base import RawRequest
+from ventana.providers.meta.call import call_of, no_call_of
 from ventana.providers.meta.envelope import META, Change, change_of, park_change, park_entry
+from ventana.providers.meta.identity import identity_of
 from ventana.providers.meta.inbound import echo_of, message_of
+from ventana.providers.meta.preference import preference_of
 from ventana.providers.meta.status import status_of
-from ventana.providers.parking import Notice, Poison, each
-from ventana.providers.reading import Object, an_object, decoded_json, text, word
+from ventana.providers.parking import Notice, Poison, each, known
+from ventana.providers.reading import Object, an_object, decoded_json, text
 
 Reader: TypeAlias = Callable[[Change, Object], Iterable[Item]]
 SHARED = {"messaging_product", "metadata", "contacts", "errors"}
+NOTICES = {
+    *("account_alerts", "account_review_update", "account_settings_update", "account_update", "automatic_events"),
+    *("business_capability_update", "business_username_updates", "flows", "group_lifecycle_update"),
+    *("group_participants_update", "group_settings_update", "group_status_update", "history"),
+    *("message_template_components_update", "message_template_quality_update", "message_template_status_update"),
+    *("messaging_handovers", "partner_solutions", "payment_configuration_update", "phone_number_name_update"),
+    *("phone_number_quality_update", "security", "smb_app_state_sync", "standby", "template_category_update"),
+    *("template_correct_category_detection", "user_actions"),
+}
+"""Webhook fields, and lists beside the messages, that say nothing about a conversation."""
 
 
 def parse(request: RawRequest) -> list[Item]:
@@ -39,7 +52,7 @@ def _entry(payload: Object, entry: Any) -> Iterator[Item]:
         value = an_object(change).get("value")
         field = text(an_object(change).get("field")) or "messages"
         if field not in SECTIONS:
-            yield park_change(payload, entry, change, Notice(word(field)))
+            yield park_change(payload, entry, change, Notice(known(field, NOTICES)))
         elif not isinstance(value, dict):
             yield park_change(payload, entry, change, Poison("change has no value"))
         elif not value.keys() - SHARED and value.get("errors") is None:
@@ -55,25 +68,28 @@ def _value(change: Change) -> Iterator[Item]:
         if section in SHARED or raws is None:
             continue
         if section not in readers:
-            yield change.park(section, Notice(word(section)), raws)
+            yield change.park(section, Notice(known(section, NOTICES)), raws)
         elif not isinstance(raws, list):
             yield change.park(section, Poison(f"{section} is no list"), raws)
         else:
             for item in each(raws, partial(readers[section], change), partial(_parked_alone, change, section)):
-                reported = reported or (isinstance(item, InboundMessage) and "errors" in item.details)
+                reported |= isinstance(item, InboundMessage) and item.details.get("errors") is change.errors
                 yield item
     errors = change.value.get("errors")
     if errors and not reported:
-        code = word(text(an_object(next(iter(change.errors), None)).get("code")))
-        yield change.park("errors", Notice(f"errors {code}"), errors)
+        yield change.park("errors", Notice("errors"), errors)
 
 
 def _parked_alone(change: Change, section: str, why: Exception, raw: Any) -> Parked:
     return change.park(section, why, [raw])
 
 
+MESSAGES: Mapping[str, Reader] = {"messages": message_of, "message_echoes": echo_of, "statuses": status_of}
 SECTIONS: Mapping[str, Mapping[str, Reader]] = {
-    "messages": {"messages": message_of, "message_echoes": echo_of, "statuses": status_of},
-    "smb_message_echoes": {"messages": message_of, "message_echoes": echo_of, "statuses": status_of},
+    "messages": MESSAGES,
+    "smb_message_echoes": MESSAGES,
+    "user_id_update": {"user_id_update": identity_of},
+    "user_preferences": {"user_preferences": preference_of},
+    "calls": {"calls": call_of, "statuses": no_call_of},
 }
-"""The lists that we read, by the change's field."""
+"""The lists that we read, by the field of the change."""

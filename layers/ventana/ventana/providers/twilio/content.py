@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ventana.messages import ContentType
+from ventana.messages import ContentType, Media
 from ventana.providers.reading import Object, decoded_json, number, place, text
 
 MAX_MEDIA = 100
@@ -59,7 +59,7 @@ class Content:
     content_type: ContentType
     content: str
     details: Object = field(default_factory=dict)
-    media_url: str | None = None
+    media: tuple[Media, ...] = ()
     opens_window: bool = True
 
 
@@ -83,7 +83,7 @@ def content_of(parameters: Object) -> Content:
         content_type,
         _words(parameters, content_type, location, reply),
         {name: value for name, value in details.items() if value},
-        media_url=next((entry["url"] for entry in media), None),
+        media=tuple(Media(url=entry["url"], mime_type=entry.get("mime_type") or None) for entry in media),
         opens_window=content_type != "reaction",
     )
 
@@ -114,7 +114,7 @@ def _media(parameters: Object) -> list[Object]:
     for index in range(MAX_MEDIA):
         url = text(parameters.get(f"MediaUrl{index}"))
         if not url:
-            break
+            continue
         media_id, mime_type = url.rpartition("/")[2], text(parameters.get(f"MediaContentType{index}"))
         found.append({"id": media_id, "url": url, **({"mime_type": mime_type} if mime_type else {})})
     return found

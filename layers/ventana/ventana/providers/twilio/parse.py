@@ -92,10 +92,11 @@ def _message(message_sid: str, parameters: Object) -> InboundMessage:
         customer=customer,
         content_type=content.content_type,
         content=content.content,
-        media_url=content.media_url,
+        media_url=next((file.url for file in content.media), None),
         channel=CHANNELS.get(prefix, "other"),
         # A text message by SMS to the same number does not open WhatsApp's window.
         opens_window=content.opens_window and prefix == "whatsapp",
+        media=content.media,
         details=content.details,
     )
 
