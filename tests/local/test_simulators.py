@@ -124,6 +124,35 @@ def test_twilio_lists_messages_for_who_lost_an_answer(world: World) -> None:
     assert world.call("GET", one, b"", headers)[1]["sid"] == sent["sid"]
 
 
+def test_twilio_lists_what_customers_wrote_newest_first_and_page_by_page(world: World) -> None:
+    media = {"NumMedia": 1, "MediaUrl0": "https://api.twilio.com/m/ME1", "MediaContentType0": "image/jpeg"}
+    for number in range(5):
+        world.order("/customer", provider="twilio", text=f"{number}", payload=media, **{"from": CUSTOMER})
+    path, _, headers = world._twilio("")
+    found, following = [], f"{path}?{urlencode({'DateSent>': '2020-01-01', 'PageSize': 2})}"
+    while following:
+        page = world.call("GET", following, b"", headers)[1]
+        found += page["messages"]
+        assert len(page["messages"]) <= 2
+        following = page["next_page_uri"]
+    assert [message["body"] for message in found] == ["4", "3", "2", "1", "0"]
+    assert {(message["direction"], message["status"], message["from"]) for message in found} == {
+        ("inbound", "received", f"whatsapp:{CUSTOMER}")
+    }
+    listed = world.call("GET", found[0]["subresource_uris"]["media"], b"", headers)[1]["media_list"]
+    assert [(file["sid"], file["content_type"]) for file in listed] == [("ME1", "image/jpeg")]
+    assert world.call("GET", f"{path}?DateSent%3E=2099-01-01", b"", headers)[1]["messages"] == []
+
+
+def test_a_message_that_is_lost_is_known_to_twilio_and_to_nobody_else(world: World) -> None:
+    _, answer = world.order("/customer", provider="twilio", text="¿Hola?", lose=True, **{"from": CUSTOMER})
+    path, _, headers = world._twilio("")
+    listed = world.call("GET", path, b"", headers)[1]["messages"]
+    assert [message["sid"] for message in listed] == [answer["message_id"]]
+    assert answer["status"] == 0
+    assert world.gateway.seen == []
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_customer_writes_through_a_signed_webhook(world: World, provider: str) -> None:
     status, answer = world.order("/customer", provider=provider, text="¿Hola? 👀", **{"from": CUSTOMER})

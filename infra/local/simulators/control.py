@@ -29,8 +29,8 @@ def read_fault(request: Request) -> tuple[str, Fault, int]:
     return provider, Fault(mode, code, _when(order, provider, mode, code), float(seconds)), count
 
 
-def read_customer(request: Request) -> tuple[str, str, str | None, dict[str, Any]]:
-    """Provider, who writes, what, and what to change in the provider's payload. Raises BadOrder."""
+def read_customer(request: Request) -> tuple[str, str, str | None, dict[str, Any], bool]:
+    """Provider, who writes, what, what to change in the provider's payload, and whether to lose it. Raises BadOrder."""
     order = _object(request)
     provider = _one_of(order, "provider", PROVIDERS)
     sender, text, payload = order.get("from"), order.get("text"), order.get("payload", {})
@@ -42,7 +42,9 @@ def read_customer(request: Request) -> tuple[str, str, str | None, dict[str, Any
         raise BadOrder("Give `payload` as an object: fields of the provider's message to add or replace")
     if text is None and not payload:
         raise BadOrder("Give `text` or `payload`")
-    return provider, sender, text, payload
+    if not isinstance(order.get("lose", False), bool):
+        raise BadOrder("Give `lose` as true or false: whether the provider takes it without telling us")
+    return provider, sender, text, payload, order.get("lose", False)
 
 
 def _code(order: dict[str, Any], provider: str, mode: str) -> str:

@@ -2,7 +2,8 @@
 
 GET  /sent                what providers took: {"sent": [{provider, id, to, from, text, at, dropped, raw}]}
 POST /fault               {provider, mode, count, code?, when?, seconds?}: the next `count` sends misbehave
-POST /customer            {provider, from, text | payload}: a customer writes; {"status", "message_id"}
+POST /customer            {provider, from, text | payload, lose?}: a customer writes; {"status", "message_id"}
+                          with "lose": true the provider takes it and no webhook tells us; the status is 0
 GET  /events              what was published to the event bus: {"events": […]}
 POST /invoke/{function}   call a function with this event, as the console does; its answer comes back
 """
@@ -106,9 +107,9 @@ class Simulators:
         return json_response(200, content)
 
     def _write(self, request: Request) -> Response:
-        provider, sender, text, payload = read_customer(request)
+        provider, sender, text, payload, lose = read_customer(request)
         webhook, message_id = self._simulators[provider].customer(sender, text, payload)
-        return json_response(200, {"status": post(webhook), "message_id": message_id})
+        return json_response(200, {"status": 0 if lose else post(webhook), "message_id": message_id})
 
     def _invoke(self, name: str, request: Request) -> Response:
         try:

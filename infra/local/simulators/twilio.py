@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from email.utils import format_datetime
 from hashlib import sha1
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -15,9 +14,9 @@ from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.callbacks import Webhook
 from infra.local.simulators.ledger import Fault, Sent
+from infra.local.simulators.twilio_log import VERSION, MessageLog
 
-VERSION = "2010-04-01"
-PATH = re.compile(rf"/{VERSION}/Accounts/([^/]+)/Messages(?:/(\w+))?\.json")
+PATH = re.compile(rf"/{VERSION}/Accounts/([^/]+)/Messages(?:/(\w+)(/Media)?)?\.json")
 PATIENCE_SECONDS = 15.0
 HTTP_STATUS = {"20003": 401, "20404": 404, "20429": 429, "20500": 500, "20503": 503}
 TEXTS = {
@@ -36,7 +35,7 @@ class TwilioSimulator:
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._gateway_url = identity, gateway_url
-        self._messages: list[dict[str, Any]] = []
+        self._log = MessageLog(identity.twilio_account_sid)
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call to Twilio."""
@@ -52,18 +51,18 @@ class TwilioSimulator:
             return _error("20003")
         if match is None or match[1] != self._identity.twilio_account_sid:
             return _error("20404")
-        return self._listed(request, match[2]) if request.method == "GET" else self._invalid(_form(request))
+        return self._listed(request, match) if request.method == "GET" else self._invalid(_form(request))
 
     def take(self, request: Request) -> Sent:
         """Keep a message that is in order."""
         form, sid = _form(request), f"SM{uuid4().hex}"
         sent = Sent(self.name, sid, form["To"], form["From"], form.get("Body", ""), form)
-        self._messages.append(self._resource(sent))
+        self._log.sent(sent)
         return sent
 
     def accepted(self, sent: Sent) -> Response:
         """The answer to a send."""
-        return json_response(201, self._resource(sent))
+        return json_response(201, self._log.one(sent.id))
 
     def failed(self, fault: Fault) -> Response:
         """The answer of a Twilio that misbehaves."""
@@ -98,6 +97,7 @@ class TwilioSimulator:
             "ApiVersion": VERSION,
             **{name: str(value) for name, value in payload.items()},
         }
+        self._log.received(form)
         return self._signed(f"{self._gateway_url}/webhooks/twilio", form), form["MessageSid"]
 
     def _status(self, url: str, sent: Sent, status: str, more: dict[str, str]) -> Webhook:
@@ -140,39 +140,11 @@ class TwilioSimulator:
             return _error("21617", "The concatenated message body exceeds the 1600 character limit.")
         return None
 
-    def _listed(self, request: Request, sid: str | None) -> Response:
-        if sid is not None:
-            found = [message for message in self._messages if message["sid"] == sid]
-            return json_response(200, found[0]) if found else _error("20404")
-        wanted = {name.lower(): value for name, value in parse_qsl(request.query) if name in ("To", "From")}
-        found = [message for message in self._messages if all(message[key] == value for key, value in wanted.items())]
-        return json_response(200, {"messages": found[::-1], "page": 0, "page_size": 50, "next_page_uri": None})
-
-    def _resource(self, sent: Sent) -> dict[str, Any]:
-        uri = f"/{VERSION}/Accounts/{self._identity.twilio_account_sid}/Messages/{sent.id}"
-        created = format_datetime(sent.at)
-        return {
-            "account_sid": self._identity.twilio_account_sid,
-            "api_version": VERSION,
-            "body": sent.text,
-            "date_created": created,
-            "date_sent": None,
-            "date_updated": created,
-            "direction": "outbound-api",
-            "error_code": None,
-            "error_message": None,
-            "from": sent.sender,
-            "messaging_service_sid": None,
-            "num_media": "0",
-            "num_segments": "1",
-            "price": None,
-            "price_unit": None,
-            "sid": sent.id,
-            "status": "queued",
-            "subresource_uris": {"media": f"{uri}/Media.json"},
-            "to": sent.to,
-            "uri": f"{uri}.json",
-        }
+    def _listed(self, request: Request, asked: re.Match[str]) -> Response:
+        if asked[2] is None:
+            return json_response(200, self._log.page(request.query))
+        found = self._log.media(asked[2]) if asked[3] else self._log.one(asked[2])
+        return json_response(200, found) if found else _error("20404")
 
 
 def _form(request: Request) -> dict[str, str]:
