@@ -192,8 +192,10 @@ def test_a_status_with_our_id_settles_what_was_uncertain(database: Database, acc
     assert finish_unsent(database, accepted, Uncertain("the answer was lost")) == "uncertain"
     record_inbound(database, [StatusUpdate("twilio", "+14155238886", "SM-out", "sent", NOW, message_id=accepted)])
     assert rows(
-        database, "select delivery_status, provider_message_id from kommo_messages where id = %s", accepted
-    ) == [("sent", "SM-out")]
+        database,
+        "select delivery_status, provider_message_id, error_code, error_text from kommo_messages where id = %s",
+        accepted,
+    ) == [("sent", "SM-out", None, None)]
 
 
 def test_retries_end(database: Database, accepted: str) -> None:

@@ -40,8 +40,11 @@ begin
     update kommo_messages m
        set delivery_status = p_status,
            lease_until = null,
-           error_code = coalesce(p_error_code, m.error_code),
-           error_text = coalesce(p_error_text, m.error_text)
+           -- What went wrong on the way is in the history; the row tells of what is so now.
+           error_code = case when p_status in ('sent', 'delivered', 'read') then p_error_code
+                             else coalesce(p_error_code, m.error_code) end,
+           error_text = case when p_status in ('sent', 'delivered', 'read') then p_error_text
+                             else coalesce(p_error_text, m.error_text) end
      where m.id = p_message_id;
     insert into message_status_history (message_id, status, at, cause, error_code)
     select p_message_id, s, p_at, p_cause, p_error_code
