@@ -8,6 +8,10 @@ VentanaError
 │   └── NotFound            404  no such row
 ├── WindowClosed            409  only a template may be sent now
 ├── ListingFailed           502  a provider did not list its messages; the next run asks again
+├── FetchError              502  a file or a contact could not be had from a provider
+│   ├── Unavailable         502  it may be there later: try again
+│   │   └── AskedTooMuch    502  nothing of this account should be asked for now: pause, and try again
+│   └── Unacceptable        502  it is gone, too large, or not what was announced: final
 └── SendError                    a provider did not take a message
     ├── Throttled                it asked us to slow down: retry
     ├── Unreachable              it was never reached: retry
@@ -20,7 +24,7 @@ Messages never hold a secret, a phone number, a message text or an expected sign
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 
@@ -97,6 +101,36 @@ class ListingFailed(VentanaError):
     def __init__(self, text: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(text)
+
+
+class FetchError(VentanaError):
+    """A file or a contact could not be had from a provider."""
+
+    code = "fetch_failed"
+    title = "The provider did not give what was asked for"
+    http_status = 502
+
+
+class Unavailable(FetchError):
+    """It could not be had now; later it may."""
+
+    code = "unavailable"
+
+
+class AskedTooMuch(Unavailable):
+    """The provider wants to be left alone: nothing of this account should be asked for before `pause` is over."""
+
+    code = "asked_too_much"
+
+    def __init__(self, text: str, pause: timedelta = timedelta(seconds=30)) -> None:
+        self.pause = pause
+        super().__init__(text)
+
+
+class Unacceptable(FetchError):
+    """It is gone, or must not be kept: too large, refused, or not what was announced."""
+
+    code = "unacceptable"
 
 
 class SendError(VentanaError):

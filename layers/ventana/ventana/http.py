@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from ventana.errors import Uncertain, Unreachable
+from ventana.errors import Unacceptable, Unavailable, Uncertain, Unreachable
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,18 @@ class HttpReply:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class HttpStream:
+    """An answer whose body is still on its way; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+
+
 Transport: TypeAlias = Callable[[HttpRequest], HttpReply]
+Streaming: TypeAlias = Callable[[HttpRequest], AbstractContextManager[HttpStream]]
+CHUNK = 64 * 1024
 
 
 def transport(simulator_url: str | None = None, connect_seconds: float = 3.0, read_seconds: float = 10.0) -> Transport:
@@ -64,6 +79,63 @@ def transport(simulator_url: str | None = None, connect_seconds: float = 3.0, re
         return HttpReply(reply.status, reply.data)
 
     return call
+
+
+def streaming(
+    simulator_url: str | None = None,
+    connect_seconds: float = 3.0,
+    read_seconds: float = 10.0,
+    whole_seconds: float = 60.0,
+) -> Streaming:
+    """Make the transport for files at addresses that others have chosen: public ones only, redirections not followed.
+
+    With `simulator_url` every request goes there, as with `transport`. Raises Unavailable where the server does not
+    answer, breaks off or takes longer than `whole_seconds`; Unacceptable for an address that is not public.
+    """
+    import urllib3
+
+    from ventana.public_network import PublicPoolManager
+
+    timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
+    pool = (urllib3.PoolManager if simulator_url else PublicPoolManager)(timeout=timeout, retries=False)
+
+    @contextmanager
+    def open_stream(request: HttpRequest) -> Iterator[HttpStream]:
+        until = time.monotonic() + whole_seconds
+        url = _moved(request.url, simulator_url) if simulator_url else request.url
+        if not simulator_url and not url.startswith("https://"):
+            raise Unacceptable("the file's address is not https")
+        try:
+            reply = pool.request(
+                request.method,
+                url,
+                headers=dict(request.headers),
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable("the file's host did not answer") from error
+        try:
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            yield HttpStream(reply.status, headers, _chunks(reply, until))
+        finally:
+            reply.close()
+
+    return open_stream
+
+
+def _chunks(reply: BaseHTTPResponse, until: float) -> Iterator[bytes]:
+    import urllib3
+
+    try:
+        # read1: what has come, and no waiting for more. A server that drips must not outlast the whole time.
+        while chunk := reply.read1(CHUNK):
+            if time.monotonic() > until:
+                raise Unavailable("the file took too long")
+            yield chunk
+    except urllib3.exceptions.HTTPError as error:
+        raise Unavailable("the file broke off") from error
 
 
 def paced(
