@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import cast
 
 from ventana.messages import Item
-from ventana.providers.base import Listing, Provider, RawRequest
+from ventana.providers.base import Contacts, Files, Listing, Provider, RawRequest
 
 PROVIDERS: Mapping[str, str] = {
     "kommo": "ventana.providers.kommo",
@@ -32,6 +33,20 @@ def parser_named(name: str) -> Callable[[RawRequest], list[Item]]:
 
 def listing_named(name: str) -> Listing | None:
     """How to ask a provider for messages that it took; None where there is no such provider, or no way to ask it."""
-    if name not in PROVIDERS or find_spec(f"{PROVIDERS[name]}.reconcile") is None:
+    return cast("Listing | None", _optional(name, "reconcile"))
+
+
+def files_named(name: str) -> Files | None:
+    """How to find a provider's files; None where there is no such provider, or it keeps none."""
+    return cast("Files | None", _optional(name, "media"))
+
+
+def contacts_named(name: str) -> Contacts | None:
+    """How to ask a provider who a customer is; None where there is no such provider, or no way to ask it."""
+    return cast("Contacts | None", _optional(name, "lookup"))
+
+
+def _optional(name: str, part: str) -> ModuleType | None:
+    if name not in PROVIDERS or find_spec(f"{PROVIDERS[name]}.{part}") is None:
         return None
-    return cast("Listing", import_module(f"{PROVIDERS[name]}.reconcile"))
+    return import_module(f"{PROVIDERS[name]}.{part}")

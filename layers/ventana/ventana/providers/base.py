@@ -2,7 +2,8 @@
 
 A provider is one folder with the files `signature.py` (verify), `parse.py` (parse) and `send.py` (send), and one
 line in the registry. All of `verify`, `parse` and `challenge` are pure; only `send` talks to the network, through
-the transport that it is given. A provider that can be asked what it took for us has a `reconcile.py` as well (Listing).
+the transport that it is given. What not every provider can do is a file more: `reconcile.py` (Listing) where it tells
+what it took for us, `media.py` (Files) where it keeps files, `lookup.py` (Contacts) where it knows who a contact is.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ventana.http import Transport
-from ventana.messages import Item, OutboundMessage, Receipt
+from ventana.messages import Customer, IdentityChange, Item, Media, OutboundMessage, Receipt
 from ventana.secrets import ProviderSecrets
+
+if TYPE_CHECKING:
+    from ventana.providers.fetching import MediaSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +105,24 @@ class Listing(Protocol):
         A message found here has the id, the addresses and the customer that its webhook gives it, so that both are
         one row whichever comes first, and the provider's time, which alone decides about the window. Raises
         ListingFailed, or SendError where the provider cannot be reached.
+        """
+
+
+class Files(Protocol):
+    """The optional capability of a provider's `media.py`: telling where a file of a message is."""
+
+    def media_source(self, media: Media, secrets: ProviderSecrets, http: Transport) -> MediaSource:
+        """Tell where the file is now, and which hosts are the provider's. Downloads nothing.
+
+        Raises Unavailable where asking again may help, Unacceptable where the file is gone.
+        """
+
+
+class Contacts(Protocol):
+    """The optional capability of a provider's `lookup.py`: telling the names of a customer that webhooks leave out."""
+
+    def lookup(self, customer: Customer, secrets: ProviderSecrets, http: Transport) -> IdentityChange | None:
+        """Ask for the customer; None where the provider knows nothing more. One request at most.
+
+        Raises Unavailable where asking again may help, AskedTooMuch where the whole account should be left alone.
         """

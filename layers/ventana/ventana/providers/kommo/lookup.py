@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote
@@ -11,17 +10,14 @@ from ventana.errors import AskedTooMuch, Unavailable
 from ventana.http import HttpRequest, Transport
 from ventana.messages import Customer, IdentityChange
 from ventana.providers.fetching import asked
+from ventana.providers.kommo.identity import PHONE, typed_phone
+from ventana.providers.kommo.message import KOMMO
 from ventana.providers.reading import Object, an_object, decoded_json, objects, text
 from ventana.secrets import ProviderSecrets
 
-KOMMO = "kommo"
 BLOCKED = timedelta(hours=6)
 """After a 403, which is what Kommo answers to accounts and addresses that went on after a 429."""
 NOTHING_TO_LEARN = frozenset({204, 404})
-PUNCTUATION = re.compile(r"[\s()./\u00a0-]+")
-INTERNATIONAL = re.compile(r"(?:\+|00)([1-9]\d{7,14})")
-BARE = re.compile(r"[1-9]\d{10,14}")
-"""Digits that are too many for a national number of most countries, so that the country's code must be among them."""
 
 
 def lookup(customer: Customer, secrets: ProviderSecrets, http: Transport) -> IdentityChange | None:
@@ -58,12 +54,8 @@ def _request(contact_id: str, secrets: ProviderSecrets) -> HttpRequest:
 
 
 def _phones(contact: Object) -> Iterator[str]:
-    """The contact's numbers that can be read as E.164, in Kommo's order: people type them in any form."""
+    """The contact's numbers that say themselves which country they are of, in Kommo's order."""
     for field in map(an_object, objects(contact.get("custom_fields_values"))):
-        if field.get("field_code") != "PHONE":
-            continue
-        for value in map(an_object, objects(field.get("values"))):
-            digits = PUNCTUATION.sub("", text(value.get("value")))
-            international = INTERNATIONAL.fullmatch(digits)
-            if international or BARE.fullmatch(digits):
-                yield f"+{international[1] if international else digits}"
+        if field.get("field_code") == PHONE:
+            values = (text(an_object(value).get("value")) for value in objects(field.get("values")))
+            yield from filter(None, map(typed_phone, values))
