@@ -159,3 +159,9 @@ def test_webhook_does_not_load_the_client() -> None:
     slow = "twilio.rest", "requests"
     code = f"import sys, ventana.providers.twilio; sys.exit(any(name in sys.modules for name in {slow}))"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "layers/ventana"})
+
+
+def test_parsing_needs_no_sdk() -> None:
+    """Parked items are parsed again by a function that does without the SDK's layer."""
+    code = "import sys; sys.modules['twilio'] = None; import ventana.providers.twilio.parse"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "layers/ventana"})

@@ -51,15 +51,14 @@ def parse(body: bytes) -> list[Item]:
 
 def _items(hook: Object) -> Iterator[Item]:
     for name, raw in hook.items():
-        if name in SHARED or raw is None:
-            continue
-        if name == "action" and isinstance(raw, dict):
+        if name == "message" and raw is not None:
+            yield from each([raw], partial(_message_of, hook), partial(_alone, hook, [name]))
+        elif name == "action" and isinstance(raw, dict):
             for action, inner in raw.items():
                 read = ACTIONS.get(action, _nothing_of)
                 yield from each([inner], partial(read, hook), partial(_alone, hook, [name, action]))
-        else:
-            read = _message_of if name == "message" else _nothing_of
-            yield from each([raw], partial(read, hook), partial(_alone, hook, [name]))
+        elif name not in SHARED and isinstance(raw, dict | list):  # more than a word about the hook itself
+            yield _alone(hook, [name], Notice("other"), raw)
 
 
 def _alone(hook: Object, path: list[str], why: Exception, raw: Any) -> Parked:
@@ -75,19 +74,20 @@ def _message_of(hook: Object, raw: Object) -> Iterator[InboundMessage]:
     if not message_id or customer is None:
         raise Poison(f"message without {'known chat' if message_id else 'id'}")
     link = text(message.get("media")) or None
+    content_type = _content_type(message, link)
     yield InboundMessage(
         provider=KOMMO,
         business_address=text(hook.get("account_id")),
         provider_message_id=message_id,
         customer=customer,
-        content_type=_content_type(message, link),
+        content_type=content_type,
         content=text(message.get("text")) or text(an_object(message.get("template")).get("content")),
         role="assistant",
         sent_at=moment(raw.get("msec_timestamp")) or moment(raw.get("timestamp")) or moment(hook.get("time")),
         media_url=link,
         opens_window=False,
         media=(Media(url=link, filename=text(message.get("file_name")) or None),) if link else (),
-        details=_details(raw, message),
+        details=_details(raw, message, content_type),
         raw=raw,
     )
 
@@ -144,12 +144,13 @@ def _content_type(message: Object, link: str | None) -> ContentType:
     return TYPES.get("file" if kind in ("", "text") else kind) or ("file" if link else "unsupported")
 
 
-def _details(raw: Object, message: Object) -> Object:
+def _details(raw: Object, message: Object, content_type: ContentType) -> Object:
     answered = an_object(an_object(message.get("reply_to")).get("message"))
     file = FILE if text(message.get("media")) else {}
     found = {
         "media": {ours: message[theirs] for ours, theirs in file.items() if message.get(theirs)},
         **{ours: message.get(theirs) for ours, theirs in KEPT.items()},
+        "type": text(message.get("type")) if content_type == "unsupported" else "",
         "reply_to": text(answered.get("id")) or text(answered.get("msgid")),
         "source_id": text(an_object(raw.get("source")).get("external_id")),
         **_people(raw),

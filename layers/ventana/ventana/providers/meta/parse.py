@@ -55,26 +55,33 @@ def _entry(payload: Object, entry: Any) -> Iterator[Item]:
             yield park_change(payload, entry, change, Notice(known(field, NOTICES)))
         elif not isinstance(value, dict):
             yield park_change(payload, entry, change, Poison("change has no value"))
-        elif not value.keys() - SHARED and value.get("errors") is None:
+        elif not _sections(field, value) and value.get("errors") is None:
             yield park_change(payload, entry, change, Poison("change has no items"))
         else:
             yield from _value(change_of(payload, entry, field, value))
 
 
+def _sections(field: str, value: Object) -> Object:
+    """The lists of a value, and what else it holds in more than one word."""
+    return {
+        name: raws
+        for name, raws in value.items()
+        if name not in SHARED and (isinstance(raws, dict | list) or name in SECTIONS[field])
+    }
+
+
 def _value(change: Change) -> Iterator[Item]:
     """Read the lists of a value; a section that nobody knows is kept as a notice."""
     readers, reported = SECTIONS[change.field], False
-    for section, raws in change.value.items():
-        if section in SHARED or raws is None:
-            continue
+    for section, raws in _sections(change.field, change.value).items():
         if section not in readers:
             yield change.park(section, Notice(known(section, NOTICES)), raws)
-        elif not isinstance(raws, list):
-            yield change.park(section, Poison(f"{section} is no list"), raws)
-        else:
+        elif isinstance(raws, list):
             for item in each(raws, partial(readers[section], change), partial(_parked_alone, change, section)):
                 reported |= isinstance(item, InboundMessage) and item.details.get("errors") is change.errors
                 yield item
+        elif raws is not None:
+            yield change.park(section, Poison(f"{section} is no list"), raws)
     errors = change.value.get("errors")
     if errors and not reported:
         yield change.park("errors", Notice("errors"), errors)

@@ -69,7 +69,7 @@ def _json_parameters(request: RawRequest) -> Object:
 
 def _item(message_id: str | None, raw: Object) -> Iterator[Item]:
     last = {name: value[-1] if isinstance(value, list) and value else value for name, value in raw.items()}
-    status = text(last.get("MessageStatus")) or text(last.get("SmsStatus"))
+    status = next((text(last[name]) for name in STATUSES if text(last.get(name))), "")
     message_sid = next((text(last[name]) for name in SIDS if text(last.get(name))), "")
     if not message_sid:
         raise Notice("no message")
@@ -107,7 +107,7 @@ def _customer(parameters: Mapping[str, object]) -> Customer | None:
     customer = Customer(
         phone=phone(sender) if sender.startswith("+") else None,
         user_id=user_id(_address(parameters.get("ExternalUserId"))) or user_id(sender),
-        name=text(parameters.get("ProfileName")) or None,
+        name=text(parameters.get("ProfileName")) or text(parameters.get("ProfileUsername")) or None,
     )
     if not (customer.phone or customer.user_id):
         customer = replace(customer, phone=phone(parameters.get("WaId")))
@@ -137,4 +137,5 @@ def _address(value: object) -> str:
 
 
 SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
+STATUSES = ("MessageStatus", "SmsStatus", "EventType")
 CANCELED = {"canceled": "the message was canceled before it was sent"}
