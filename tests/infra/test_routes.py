@@ -13,6 +13,7 @@ from tests.infra.stack import Stack, referred
 ROUTES = {
     # route: (function, who may call it)
     "POST /webhooks/kommo/{token}": ("KommoWebhook", "NONE"),
+    "POST /webhooks/kommo/chats/{scope_id}": ("KommoWebhook", "NONE"),
     "GET /webhooks/meta": ("MetaWebhook", "NONE"),
     "POST /webhooks/meta": ("MetaWebhook", "NONE"),
     "GET /webhooks/twilio": ("TwilioWebhook", "NONE"),
