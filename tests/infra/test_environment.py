@@ -34,6 +34,7 @@ GIVEN = {
         "LEASE_SECONDS",
     },
     "WindowSweep": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "EVENT_BUS_NAME", "WINDOW_WARNING_MINUTES"},
+    "Reconcile": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID", "TWILIO_SECRET_ID", "RECONCILE_PROVIDERS"},
     "Migrator": set(),  # statements of a migration take as long as they take
 }
 LOCAL_ONLY = {"DATABASE_URL", "SIMULATOR_URL"}
@@ -69,7 +70,7 @@ def test_a_function_gets_what_it_reads(stack: Stack, name: str) -> None:
     assert set(variables(stack, name)) == GIVEN[name] | EVERY
 
 
-@pytest.mark.parametrize("name", ["Api", "Sender", "WindowSweep"])
+@pytest.mark.parametrize("name", ["Api", "Sender", "WindowSweep", "Reconcile"])
 def test_a_function_reads_what_it_gets(stack: Stack, name: str) -> None:
     code = (ROOT / stack.source["Resources"][name]["Properties"]["CodeUri"] / "app.py").read_text()
     if "from ventana.api" in code:  # its routes live in the layer

@@ -13,9 +13,10 @@ FOLDERS = {
     "Api": "functions/api/",
     "Sender": "functions/sender/",
     "WindowSweep": "functions/window_sweep/",
+    "Reconcile": "functions/reconcile/",
     "Migrator": "functions/migrator/",
 }
-WITH_TWILIO = {"TwilioWebhook", "Sender"}
+WITH_TWILIO = {"TwilioWebhook", "Sender", "Reconcile"}
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -21,6 +21,7 @@ ALLOWED = {
     "Api": {DATABASE, QUEUE},
     "Sender": {DATABASE, KOMMO, META, TWILIO, ("sqs:ChangeMessageVisibility", "SendQueue")},
     "WindowSweep": {DATABASE, QUEUE, ("events:PutEvents", "EventBus"), ("sqs:SendMessage", "SweepFailureQueue")},
+    "Reconcile": {DATABASE, KOMMO, TWILIO, ("sqs:SendMessage", "ReconcileFailureQueue")},
     "Migrator": {DATABASE},
 }
 
@@ -63,6 +64,11 @@ def test_no_two_functions_share_a_role(stack: Stack) -> None:
 def test_the_schedule_may_wake_the_sweep_and_keep_what_failed(stack: Stack) -> None:
     role = stack.properties("WindowSweepEveryMinuteRole")
     assert granted(role) == {("lambda:InvokeFunction", "WindowSweep"), ("sqs:SendMessage", "ScheduleDeadLetterQueue")}
+
+
+def test_the_schedule_may_wake_the_reconciler_and_keep_what_failed(stack: Stack) -> None:
+    role = stack.properties("ReconcileEveryFiveMinutesRole")
+    assert granted(role) == {("lambda:InvokeFunction", "Reconcile"), ("sqs:SendMessage", "ReconcileDeadLetterQueue")}
 
 
 def test_nothing_is_granted_on_everything_or_by_pattern(stack: Stack) -> None:

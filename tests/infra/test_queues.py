@@ -11,7 +11,13 @@ from ventana.http import transport
 from ventana.schema.outbound import MAX_ATTEMPTS
 
 FOURTEEN_DAYS = 14 * 24 * 3600
-DEAD_LETTERS = ("SendDeadLetterQueue", "ScheduleDeadLetterQueue", "SweepFailureQueue")
+DEAD_LETTERS = (
+    "SendDeadLetterQueue",
+    "ScheduleDeadLetterQueue",
+    "SweepFailureQueue",
+    "ReconcileDeadLetterQueue",
+    "ReconcileFailureQueue",
+)
 
 
 def test_the_sender_takes_one_message_at_a_time_and_may_give_it_back(stack: Stack) -> None:
@@ -64,7 +70,7 @@ def test_every_queue_is_encrypted_and_none_is_unknown_here(stack: Stack) -> None
 
 
 def test_the_sweep_runs_every_minute_and_a_missed_tick_is_kept(stack: Stack) -> None:
-    schedule = stack.only("AWS::Scheduler::Schedule")
+    schedule = stack.properties("WindowSweepEveryMinute")
     target = schedule["Target"]
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
@@ -79,6 +85,18 @@ def test_a_failed_sweep_is_not_repeated_but_kept_and_not_among_missed_ticks(stac
     invoked = stack.properties("WindowSweepEventInvokeConfig")
     assert invoked["MaximumRetryAttempts"] == 0
     assert referred(invoked["DestinationConfig"]["OnFailure"]["Destination"]) == "SweepFailureQueue"
+
+
+def test_the_reconciler_runs_every_five_minutes_and_what_failed_is_kept(stack: Stack) -> None:
+    schedule, invoked = stack.properties("ReconcileEveryFiveMinutes"), stack.properties("ReconcileEventInvokeConfig")
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    assert "Name" not in schedule
+    assert referred(schedule["Target"]["Arn"]) == "Reconcile"
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 300}
+    assert referred(schedule["Target"]["DeadLetterConfig"]["Arn"]) == "ReconcileDeadLetterQueue"
+    assert invoked["MaximumRetryAttempts"] == 0
+    assert referred(invoked["DestinationConfig"]["OnFailure"]["Destination"]) == "ReconcileFailureQueue"
+    assert stack.properties("Reconcile")["Timeout"] < 300
 
 
 def test_each_stack_has_a_bus_of_its_own(stack: Stack) -> None:

@@ -72,10 +72,13 @@ def test_operators_are_checked_and_providers_are_not(template: Template) -> None
 
 
 def test_queues_and_schedules_are_read(template: Template) -> None:
-    (source,) = template.queue_sources()
-    assert (source.queue_arn, source.function, source.partial) == ("arn:queue", "Sender", True)
-    (schedule,) = template.schedules()
-    assert (schedule.function, schedule.expression) == ("WindowSweep", "rate(1 minute)")
+    assert {(source.queue_arn, source.function, source.partial) for source in template.queue_sources()} == {
+        ("arn:queue", "Sender", True),
+    }
+    assert {(schedule.function, schedule.expression) for schedule in template.schedules()} == {
+        ("WindowSweep", "rate(1 minute)"),
+        ("Reconcile", "rate(5 minutes)"),
+    }
 
 
 def test_a_reference_without_a_local_meaning_is_named() -> None:

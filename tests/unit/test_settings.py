@@ -23,6 +23,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         window_margin_seconds=60,
         window_warning_minutes=60,
         lease_seconds=60,
+        reconcile_providers=(),
     )
 
 
@@ -39,6 +40,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         ("WINDOW_MARGIN_SECONDS", "0", "window_margin_seconds", 0),
         ("WINDOW_WARNING_MINUTES", "30", "window_warning_minutes", 30),
         ("LEASE_SECONDS", "90", "lease_seconds", 90),
+        ("RECONCILE_PROVIDERS", "one, two", "reconcile_providers", ("one", "two")),
     ],
 )
 def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:

@@ -11,6 +11,7 @@ SIMULATOR_URL            when set, every call to a provider goes there instead
 WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)
 WINDOW_WARNING_MINUTES   `WindowClosing` is published this long before a window shuts (60)
 LEASE_SECONDS            how long a claimed message belongs to one sender (60)
+RECONCILE_PROVIDERS      whose lists of messages are compared with ours, separated by commas; empty: nobody's
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Settings:
     window_margin_seconds: int = 60
     window_warning_minutes: int = 60
     lease_seconds: int = 60
+    reconcile_providers: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -57,6 +59,7 @@ class Settings:
             window_margin_seconds=_number(environment, "WINDOW_MARGIN_SECONDS", 60),
             window_warning_minutes=_number(environment, "WINDOW_WARNING_MINUTES", 60),
             lease_seconds=_number(environment, "LEASE_SECONDS", 60),
+            reconcile_providers=_names(environment, "RECONCILE_PROVIDERS"),
         )
 
     def secret_id(self, provider: str) -> str:
@@ -79,3 +82,7 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise NotConfigured(f"{name} must be a whole number")
     return int(text)
+
+
+def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(environment.get(name, "").replace(",", " ").split())
