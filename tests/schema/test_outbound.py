@@ -33,7 +33,9 @@ HELLO = InboundMessage(
     customer=Customer(phone="+5511987654321", name="Ana"),
     content_type="text",
     content="hola",
+    sent_at=NOW,
 )
+LATER = replace(HELLO, provider_message_id="SM-in-2", sent_at=None)
 
 
 def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -228,7 +230,7 @@ def test_the_providers_word_shuts_the_window(database: Database, conversation: s
     assert finish_unsent(database, accepted, WindowShut("shut", "63016")) == "failed"
     with pytest.raises(WindowClosed):
         accept(database, conversation_id=conversation)
-    record_inbound(database, [replace(HELLO, provider_message_id="SM-in-2")])
+    record_inbound(database, [LATER])
     assert accept(database, conversation_id=conversation)
 
 
@@ -236,7 +238,7 @@ def test_the_providers_word_about_an_old_message_leaves_a_new_window_open(
     database: Database, conversation: str, accepted: str
 ) -> None:
     claim(database, accepted)
-    record_inbound(database, [replace(HELLO, provider_message_id="SM-in-2")])
+    record_inbound(database, [LATER])
     finish_unsent(database, accepted, WindowShut("shut", "63016"))
     assert accept(database, conversation_id=conversation)
 

@@ -132,7 +132,7 @@ def test_the_policy_is_the_same_in_python_and_in_the_database(database: Database
 @pytest.fixture
 def accepted(database: Database) -> str:
     customers(database, [timedelta(0)])
-    return accept_outbound(database, str(uuid4()), "answer", MINUTE, provider="meta", to="+5508").id
+    return accept_outbound(database, str(uuid4()), "answer", MINUTE, provider="meta", to="+5508", now=NOW).id
 
 
 def rescued(database: Database, at: timedelta) -> list[str]:
