@@ -41,9 +41,10 @@ def main() -> int:
             _tell(system, started)
             if not options.once:
                 _stay(system, state)
-    except (LocalFailed, StoryFailed) as error:
-        print(f"make run: {error}", file=sys.stderr)
-        return 1
+    except LocalFailed as error:
+        return _failed(str(error))
+    except StoryFailed as error:
+        return _failed(f"{error}; the functions' logs are in {Path(options.state) / 'logs'}")
     except KeyboardInterrupt:
         _say("\nended")
     return 0
@@ -79,6 +80,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _failed(reason: str) -> int:
+    print(f"make run: {reason}", file=sys.stderr)
+    return 1
 
 
 def _say(line: str) -> None:

@@ -6,8 +6,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 from __future__ import annotations
 
 import json
+import select
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,6 +48,8 @@ class RuntimeApi:
         self._generation = 0
         self._current: Invocation | None = None
         self._init_error: dict[str, Any] | None = None
+        self.served = False
+        """Whether the process has come as far as taking an event."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
@@ -61,15 +65,19 @@ class RuntimeApi:
         """Forget the former process: a request of its that still waits must not swallow an event."""
         with self._changed:
             self._generation += 1
-            self._init_error = None
+            self._init_error, self.served = None, False
             self._changed.notify_all()
 
     def worker_ended(self, code: int) -> None:
-        """Fail what the process was working on, or was about to."""
-        invocation, self._current = self._current, None
-        if invocation is not None:
-            died = {"errorType": "Runtime.ExitError", "errorMessage": f"the worker ended with status {code}"}
-            invocation.finish(error=self._init_error or died)
+        """Fail what the process was working on. What it had not begun waits for the next, unless none can start."""
+        with self._changed:
+            self._generation += 1
+            invocation = self._current
+            if invocation is None or not (invocation.started.is_set() or self._init_error):
+                return
+            self._current = None
+        died = {"errorType": "Runtime.ExitError", "errorMessage": f"the worker ended with status {code}"}
+        invocation.finish(error=self._init_error or died)
 
     def close(self) -> None:
         """Stop listening and let waiting requests go."""
@@ -77,14 +85,15 @@ class RuntimeApi:
         self._server.shutdown()
         self._server.server_close()
 
-    def next(self) -> Invocation | None:
-        """Wait for an event; None when the process that asked is gone."""
+    def next(self, connected: Callable[[], bool]) -> Invocation | None:
+        """Wait for an event; None when the process that asked is gone, which `connected` knows first."""
         with self._changed:
             mine = self._generation
             self._changed.wait_for(lambda: self._generation != mine or self._fresh() is not None)
             invocation = self._fresh()
-            if self._generation != mine or invocation is None:
+            if self._generation != mine or invocation is None or not connected():
                 return None
+            self.served = True
             invocation.started.set()
             return invocation
 
@@ -119,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        invocation = self.server.api.next() if self.path == f"{PREFIX}/invocation/next" else None
+        invocation = self.server.api.next(self._connected) if self.path == f"{PREFIX}/invocation/next" else None
         if invocation is None:
             self._answer(404)
             return
@@ -136,6 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         known = self.server.api.report(self.path.removeprefix(PREFIX), body)
         self._answer(202 if known else 404, b'{"status":"OK"}')
+
+    def _connected(self) -> bool:
+        # A client that waits for its answer sends nothing, so there is something to read only when it hung up.
+        return not select.select([self.connection], [], [], 0)[0]
 
     def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

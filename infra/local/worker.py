@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -85,14 +84,13 @@ class Worker:
                     return
                 self._api.worker_starts()
                 self._process = process = self._start()
-            born = time.monotonic()
             code = process.wait()
             self._api.worker_ended(code)
             with self._changed:
                 self._ends += 1
                 self._changed.notify_all()
-            # A function that dies at once is not restarted in a tight loop.
-            pause = 0.0 if time.monotonic() - born > 5 else min(LONGEST_PAUSE, pause * 2 or 0.1)
+            # A function that cannot start is not started again in a tight loop.
+            pause = 0.0 if self._api.served else min(LONGEST_PAUSE, pause * 2 or 0.1)
 
     def _start(self) -> subprocess.Popen[bytes]:
         program = self._program
