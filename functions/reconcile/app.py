@@ -47,19 +47,25 @@ def _run(provider: str, until: datetime, context: LambdaContext) -> dict[str, An
     run: dict[str, Any] = {"listed": 0, "recovered": 0, "parked": 0, "left": 0}
     try:
         _reconcile(provider, until, run, context)
-    except StorageUnavailable:
-        raise
     except VentanaError as error:
         run["failed"] = error.code
         logger.warning("reconcile_failed", extra={"provider": provider, "code": error.code, "reason": str(error)})
         if not isinstance(error, NotConfigured):
             count("ReconcileFailed")
+        if isinstance(error, StorageUnavailable):
+            raise
+    finally:
+        _report(provider, run)
+    return run
+
+
+def _report(provider: str, run: dict[str, Any]) -> None:
     count("ReconcileListed", run["listed"])
     count("ReconcileRecovered", run["recovered"])
     count("InboundParked", run["parked"])
-    level = logger.warning if run["recovered"] else logger.info
-    level("reconciled", extra={"provider": provider, **run})
-    return run
+    if run["recovered"]:
+        logger.warning("messages_recovered", extra={"provider": provider, "recovered": run["recovered"]})
+    logger.info("reconciled", extra={"provider": provider, **run})
 
 
 def _reconcile(provider: str, until: datetime, run: dict[str, Any], context: LambdaContext) -> None:

@@ -60,6 +60,9 @@ def test_each_parameter_is_shown_in_a_group(stack: Stack, parameters: dict[str, 
         ("PublicBaseUrl", "https://hooks.example.com/stage", True),
         ("PublicBaseUrl", "https://hooks.example.com/", False),
         ("PublicBaseUrl", "http://hooks.example.com", False),
+        ("ReconcileProviders", "twilio", True),
+        ("ReconcileProviders", "", True),
+        ("ReconcileProviders", "meta", False),
     ],
 )
 def test_a_mistyped_parameter_is_refused(
