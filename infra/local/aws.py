@@ -1,4 +1,4 @@
-"""AWS on loopback: moto as a child process, with the queues, the event bus and the secrets of template.yaml in it."""
+"""AWS on loopback: moto as a child process, with the queues, buckets, event bus and secrets of template.yaml in it."""
 
 from __future__ import annotations
 
@@ -98,6 +98,7 @@ class Aws:
             **self._create_queues(template),
             **self._create_secrets(template, secrets),
             **self._create_bus(template),
+            **self._create_buckets(template),
         }
 
     def _create_queues(self, template: Template) -> dict[str, Any]:
@@ -133,6 +134,13 @@ class Aws:
             client.put_rule(Name=BUS_OBSERVER, EventBusName=bus, EventPattern=pattern)
             target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{BUS_OBSERVER}"
             client.put_targets(Rule=BUS_OBSERVER, EventBusName=bus, Targets=[{"Id": "local", "Arn": target}])
+        return values
+
+    def _create_buckets(self, template: Template) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, _ in template.of_type("AWS::S3::Bucket"):
+            values[name] = f"{STACK}-{name}".lower()
+            self._client("s3").create_bucket(Bucket=values[name])
         return values
 
     @cached_property

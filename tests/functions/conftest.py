@@ -47,7 +47,7 @@ class Context:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str, str]]:
-    """Secrets, queue and bus in moto, and the environment that template.yaml gives to a function."""
+    """Secrets, queues and bus in moto, and the environment that template.yaml gives to a function."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -57,12 +57,17 @@ def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str
         for provider, values in SECRETS.items():
             store.create_secret(Name=provider, SecretString=json.dumps(values))
         queue = boto3.client("sqs").create_queue(QueueName="send.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        spill = boto3.client("sqs").create_queue(
+            QueueName="spill.fifo", Attributes={"FifoQueue": "true", "DeduplicationScope": "messageGroup"}
+        )["QueueUrl"]
         boto3.client("events").create_event_bus(Name="ventana")
         environment = {
             "DATABASE_URL": database_url,
             "DATABASE_TIMEOUT_MS": "2000",
             "PUBLIC_BASE_URL": BASE,
             "SEND_QUEUE_URL": queue,
+            "SPILL_QUEUE_URL": spill,
+            "SPILL_BUCKET": "spill",
             "EVENT_BUS_NAME": "ventana",
             **{f"{provider.upper()}_SECRET_ID": provider for provider in SECRETS},
         }

@@ -183,6 +183,7 @@ def test_nothing_is_acknowledged_that_was_not_stored(
     load: Load, events: Events, monkeypatch: pytest.MonkeyPatch, provider: str, payload: Any
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nothing")
+    monkeypatch.delenv("SPILL_QUEUE_URL")
     response = load(f"{provider}_webhook").handler(events[provider](payload), None)
     assert response["statusCode"] == 503
     assert json.loads(response["body"])["code"] == "storage_unavailable"

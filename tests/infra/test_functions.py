@@ -12,6 +12,7 @@ FOLDERS = {
     "TwilioWebhook": "functions/twilio_webhook/",
     "Api": "functions/api/",
     "Sender": "functions/sender/",
+    "SpillDrain": "functions/spill_drain/",
     "WindowSweep": "functions/window_sweep/",
     "Reconcile": "functions/reconcile/",
     "Migrator": "functions/migrator/",

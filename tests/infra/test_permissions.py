@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.infra.stack import Stack, listed, referred
+from ventana.spill_queue import FOLDER
 
 DATABASE = ("secretsmanager:GetSecretValue", "DatabaseSecretArn")
 KOMMO = ("secretsmanager:GetSecretValue", "KommoSecret")
@@ -14,12 +15,21 @@ META = ("secretsmanager:GetSecretValue", "MetaSecret")
 TWILIO = ("secretsmanager:GetSecretValue", "TwilioSecret")
 QUEUE = ("sqs:SendMessage", "SendQueue")
 
+SPILL = {("sqs:SendMessage", "SpillQueue"), ("s3:PutObject", "SpillBucket")}
+
 ALLOWED = {
-    "KommoWebhook": {DATABASE, KOMMO},
-    "MetaWebhook": {DATABASE, META},
-    "TwilioWebhook": {DATABASE, TWILIO},
+    "KommoWebhook": {DATABASE, KOMMO, *SPILL},
+    "MetaWebhook": {DATABASE, META, *SPILL},
+    "TwilioWebhook": {DATABASE, TWILIO, *SPILL},
     "Api": {DATABASE, QUEUE},
     "Sender": {DATABASE, KOMMO, META, TWILIO, ("sqs:ChangeMessageVisibility", "SendQueue")},
+    "SpillDrain": {
+        DATABASE,
+        ("sqs:ChangeMessageVisibility", "SpillQueue"),
+        ("s3:GetObject", "SpillBucket"),
+        ("s3:DeleteObject", "SpillBucket"),
+        ("s3:ListBucket", "SpillBucket"),
+    },
     "WindowSweep": {DATABASE, QUEUE, ("events:PutEvents", "EventBus"), ("sqs:SendMessage", "SweepFailureQueue")},
     "Reconcile": {DATABASE, KOMMO, TWILIO, ("sqs:SendMessage", "ReconcileFailureQueue")},
     "Migrator": {DATABASE},
@@ -31,7 +41,8 @@ EVERYWHERE = {
     "service-role/AWSLambdaVPCAccessExecutionRole",
     "AWSXrayWriteOnlyAccess",
 }
-MANAGED = {"Sender": EVERYWHERE | {"service-role/AWSLambdaSQSQueueExecutionRole"}}
+WITH_QUEUE = EVERYWHERE | {"service-role/AWSLambdaSQSQueueExecutionRole"}
+MANAGED = {"Sender": WITH_QUEUE, "SpillDrain": WITH_QUEUE}
 
 
 def granted(role: dict[str, Any]) -> set[tuple[str, str]]:
@@ -76,6 +87,18 @@ def test_nothing_is_granted_on_everything_or_by_pattern(stack: Stack) -> None:
         for action, resource in granted(role):
             assert "*" not in action, name
             assert "*" not in resource, name
+
+
+def test_objects_are_reached_below_the_folder_of_the_spill_only(stack: Stack) -> None:
+    reached = {
+        str(resource)
+        for role in stack.of_type("AWS::IAM::Role").values()
+        for policy in role.get("Policies", [])
+        for statement in listed(policy["PolicyDocument"]["Statement"])
+        for resource in listed(statement["Resource"])
+        if any("Object" in action for action in listed(statement["Action"]))
+    }
+    assert reached == {str({"Fn::Sub": f"${{SpillBucket.Arn}}/{FOLDER}*"})}
 
 
 def test_secrets_are_made_empty_and_outlive_the_stack(stack: Stack) -> None:

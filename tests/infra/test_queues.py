@@ -1,18 +1,21 @@
-"""The send queue, the schedule and the bus: how work reaches sender and sweep, and where it ends if it fails."""
+"""Queues, the schedule and the bus: how work reaches sender, drain and sweep, and where it ends if it fails."""
 
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
 from tests.infra.stack import Stack, referred
 from ventana.http import transport
 from ventana.schema.outbound import MAX_ATTEMPTS
+from ventana.spill_queue import FOLDER
 
 FOURTEEN_DAYS = 14 * 24 * 3600
 DEAD_LETTERS = (
     "SendDeadLetterQueue",
+    "SpillDeadLetterQueue",
     "ScheduleDeadLetterQueue",
     "SweepFailureQueue",
     "ReconcileDeadLetterQueue",
@@ -20,17 +23,31 @@ DEAD_LETTERS = (
 )
 
 
-def test_the_sender_takes_one_message_at_a_time_and_may_give_it_back(stack: Stack) -> None:
-    source = stack.only("AWS::Lambda::EventSourceMapping")
-    assert referred(source["EventSourceArn"]) == "SendQueue"
-    assert referred(source["FunctionName"]) == "Sender"
-    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+FED = {"SendQueue": "Sender", "SpillQueue": "SpillDrain"}
+"""Each queue with a function behind it."""
+
+
+@pytest.fixture
+def sources(stack: Stack) -> dict[str, dict[str, Any]]:
+    """What carries messages to a function, by the function's name."""
+    found = stack.of_type("AWS::Lambda::EventSourceMapping")
+    return {referred(source["FunctionName"]): source for source in found.values()}
+
+
+def test_each_queue_feeds_its_function_which_says_what_failed(sources: dict[str, dict[str, Any]]) -> None:
+    assert {referred(source["EventSourceArn"]): name for name, source in sources.items()} == FED
+    assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources.values())
+
+
+def test_the_sender_takes_one_message_at_a_time(sources: dict[str, dict[str, Any]]) -> None:
+    source = sources["Sender"]
     assert source["BatchSize"] == 1, "see the comment in template.yaml: a batch holds up conversations"
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "SenderConcurrency"}}
 
 
-def test_the_send_queue_keeps_order_within_a_conversation(stack: Stack) -> None:
-    queue = stack.properties("SendQueue")
+@pytest.mark.parametrize("name", FED)
+def test_a_queue_keeps_order_within_a_conversation(stack: Stack, name: str) -> None:
+    queue = stack.properties(name)
     assert queue["FifoQueue"] is True
     assert queue["ContentBasedDeduplication"] is False
     assert queue["DeduplicationScope"] == "messageGroup"
@@ -44,17 +61,38 @@ def test_a_message_that_never_goes_through_is_kept_apart(stack: Stack) -> None:
     assert stack.properties("SendDeadLetterQueue")["FifoQueue"] is True
 
 
-def test_a_batch_stays_invisible_for_six_times_the_senders_timeout(stack: Stack) -> None:
-    assert stack.properties("SendQueue")["VisibilityTimeout"] >= 6 * stack.properties("Sender")["Timeout"]
+def test_an_outage_of_a_day_moves_nothing_to_the_dead_letters_of_the_spill(stack: Stack) -> None:
+    queue = stack.properties("SpillQueue")
+    assert referred(queue["RedrivePolicy"]["deadLetterTargetArn"]) == "SpillDeadLetterQueue"
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 1000, "as many as there can be"
+    assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS
+    assert stack.properties("SpillDeadLetterQueue")["FifoQueue"] is True
 
 
-def test_the_worst_batch_fits_into_the_senders_timeout_and_the_sender_into_its_lease(stack: Stack) -> None:
+def test_large_spilled_items_are_private_encrypted_and_forgotten(stack: Stack) -> None:
+    bucket = stack.properties("SpillBucket")
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert (rule["Status"], rule["Prefix"]) == ("Enabled", FOLDER)
+    assert rule["ExpirationInDays"] * 24 * 3600 > 2 * FOURTEEN_DAYS, "an object outlives the message that tells of it"
+
+
+@pytest.mark.parametrize("name", FED)
+def test_a_batch_stays_invisible_for_six_times_its_functions_timeout(stack: Stack, name: str) -> None:
+    assert stack.properties(name)["VisibilityTimeout"] >= 6 * stack.properties(FED[name])["Timeout"]
+
+
+def test_the_worst_batch_fits_into_the_senders_timeout_and_the_sender_into_its_lease(
+    stack: Stack, sources: dict[str, dict[str, Any]]
+) -> None:
     sender = stack.properties("Sender")
     variables = sender["Environment"]["Variables"]
     waits = inspect.signature(transport).parameters
     network = waits["connect_seconds"].default + waits["read_seconds"].default
     message = network + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000
-    assert stack.only("AWS::Lambda::EventSourceMapping")["BatchSize"] * message <= sender["Timeout"]
+    assert sources["Sender"]["BatchSize"] * message <= sender["Timeout"]
     assert sender["Timeout"] < int(variables["LEASE_SECONDS"])
 
 
@@ -65,7 +103,7 @@ def test_dead_letters_wait_two_weeks_for_somebody(stack: Stack, name: str) -> No
 
 def test_every_queue_is_encrypted_and_none_is_unknown_here(stack: Stack) -> None:
     queues = stack.of_type("AWS::SQS::Queue")
-    assert set(queues) == {"SendQueue", *DEAD_LETTERS}
+    assert set(queues) == {*FED, *DEAD_LETTERS}
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
 
 

@@ -23,6 +23,9 @@ VALUES = {
     "TwilioSecret": "twilio-secret",
     "SendQueue": "http://queue",
     "SendQueue.Arn": "arn:queue",
+    "SpillQueue": "http://spill",
+    "SpillQueue.Arn": "arn:spill",
+    "SpillBucket": "spill",
     "EventBus": "bus",
 }
 SMALL = """
@@ -74,6 +77,7 @@ def test_operators_are_checked_and_providers_are_not(template: Template) -> None
 def test_queues_and_schedules_are_read(template: Template) -> None:
     assert {(source.queue_arn, source.function, source.partial) for source in template.queue_sources()} == {
         ("arn:queue", "Sender", True),
+        ("arn:spill", "SpillDrain", True),
     }
     assert {(schedule.function, schedule.expression) for schedule in template.schedules()} == {
         ("WindowSweep", "rate(1 minute)"),

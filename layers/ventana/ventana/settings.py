@@ -6,6 +6,9 @@ DATABASE_TIMEOUT_MS      longest wait for one statement; below what the provider
 PUBLIC_BASE_URL          the origin and stage that providers call; empty: the API's own execute-api address
 KOMMO_SECRET_ID …        one per provider in the registry: <PROVIDER>_SECRET_ID
 SEND_QUEUE_URL           the FIFO queue that carries message ids to the sender
+SPILL_QUEUE_URL          the FIFO queue where items wait while the database does not answer; without it they are refused
+SPILL_BUCKET             where items wait that are too large for that queue
+SPILL_TIMEOUT_MS         longest wait for one answer of either; each is asked at most twice (1000)
 EVENT_BUS_NAME           where the sweep publishes events
 SIMULATOR_URL            when set, every call to a provider goes there instead
 WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)
@@ -33,6 +36,9 @@ class Settings:
     public_base_url: str = ""
     secret_ids: Mapping[str, str] = field(default_factory=dict)
     send_queue_url: str | None = None
+    spill_queue_url: str | None = None
+    spill_bucket: str | None = None
+    spill_timeout_ms: int = 1000
     event_bus_name: str | None = None
     simulator_url: str | None = None
     window_margin_seconds: int = 60
@@ -54,6 +60,9 @@ class Settings:
                 if name.endswith("_SECRET_ID") and value
             },
             send_queue_url=environment.get("SEND_QUEUE_URL") or None,
+            spill_queue_url=environment.get("SPILL_QUEUE_URL") or None,
+            spill_bucket=environment.get("SPILL_BUCKET") or None,
+            spill_timeout_ms=_number(environment, "SPILL_TIMEOUT_MS", 1000),
             event_bus_name=environment.get("EVENT_BUS_NAME") or None,
             simulator_url=environment.get("SIMULATOR_URL") or None,
             window_margin_seconds=_number(environment, "WINDOW_MARGIN_SECONDS", 60),

@@ -25,6 +25,11 @@ def count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
+def seconds(name: str, value: float) -> None:
+    """Add to the metric `name`, a duration."""
+    metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=value)
+
+
 def gauge(name: str, value: float, **dimensions: str) -> None:
     """Publish at once how many of something there are, under dimensions of its own."""
     with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=metrics.namespace) as metric:

@@ -1,10 +1,10 @@
-"""The inbound paragraph that every webhook function shares: verify → parse → record → acknowledge.
+"""The inbound paragraph that every webhook function shares: verify → parse → take in → acknowledge.
 
     from ventana.webhook import webhook
     handler = webhook("meta")
 
-Answers: the provider's own 2xx once everything is committed; 403 where nobody we know signed it (nothing was parsed
-or stored); 503 where it could not be stored, so that providers that retry do.
+Answers: the provider's own 2xx once everything is committed, or waits in the spill queue; 403 where nobody we know
+signed it (nothing was parsed or stored); 503 where it could not be stored, so that providers that retry do.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from ventana.breaker import Breaker
 from ventana.errors import BadSignature, NotConfigured, StorageUnavailable, VentanaError
+from ventana.intake import Intake
 from ventana.messages import Item, Parked
 from ventana.providers import provider_named
 from ventana.providers.base import Acknowledgement, Provider, RawRequest
 from ventana.schema.connection import Database
-from ventana.schema.inbound import Recorded, record_inbound
 from ventana.secrets import SecretStore
 from ventana.settings import Settings
+from ventana.spill_queue import spill_queue
 from ventana.telemetry import count, log_bug, logger, measured
 
 Event: TypeAlias = dict[str, Any]
@@ -41,13 +43,15 @@ def webhook(
     settings = settings or Settings.from_environment()
     secrets = secrets or SecretStore()
     database = database or Database(settings, secrets)
+    # A call that took half of what it may take has not been refused: it was waited for in vain.
+    intake = Intake(database, spill_queue(settings), Breaker(settings.database_timeout_ms / 2000))
 
     @measured
     def handler(event: Event, context: object) -> dict[str, Any]:
         started = time.perf_counter()
         try:
             request = raw_request(event, settings.public_base_url)
-            answer, counts = _receive(provider, request, secrets, settings, database)
+            answer, counts = _receive(provider, request, secrets, settings, intake)
         except VentanaError as error:
             answer, counts = _refuse(provider, error), {}
         logger.info(
@@ -90,16 +94,16 @@ def _decoded(body: str) -> bytes:
 
 
 def _receive(
-    provider: Provider, request: RawRequest, secrets: SecretStore, settings: Settings, database: Database
-) -> tuple[Acknowledgement, dict[str, int]]:
+    provider: Provider, request: RawRequest, secrets: SecretStore, settings: Settings, intake: Intake
+) -> tuple[Acknowledgement, Mapping[str, int]]:
     credentials = secrets.of(provider.name, settings.secret_id(provider.name))
     challenged = provider.challenge(request, credentials)
     if challenged is not None:
         return challenged, {"challenges": 1}
     provider.verify(request, credentials)
-    items = _parsed(provider, request)
-    recorded = record_inbound(database, items) if items else []
-    return provider.acknowledgement, _counted(provider, recorded)
+    outcomes = intake.take(_parsed(provider, request))
+    _count(provider, outcomes)
+    return provider.acknowledgement, outcomes
 
 
 def _parsed(provider: Provider, request: RawRequest) -> list[Item]:
@@ -112,15 +116,11 @@ def _parsed(provider: Provider, request: RawRequest) -> list[Item]:
         return [Parked(provider.name, f"parse failed: {type(error).__name__}", request.body, content_type)]
 
 
-def _counted(provider: Provider, recorded: list[Recorded]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for row in recorded:
-        counts[row.outcome] = counts.get(row.outcome, 0) + 1
-    for outcome, number in counts.items():
+def _count(provider: Provider, outcomes: Mapping[str, int]) -> None:
+    for outcome, number in outcomes.items():
         count(f"Inbound{outcome.title()}", number)
-    if "parked" in counts:
-        logger.warning("items_parked", extra={"provider": provider.name, "parked": counts["parked"]})
-    return counts
+    if "parked" in outcomes:
+        logger.warning("items_parked", extra={"provider": provider.name, "parked": outcomes["parked"]})
 
 
 def _refuse(provider: Provider, error: VentanaError) -> Acknowledgement:

@@ -58,7 +58,7 @@ def record_json(
     database: Database, items: Sequence[dict[str, Any]], received_at: datetime | None = None
 ) -> list[Recorded]:
     """Store items that are JSON already, as `as_json` makes them; all else is as in `record_inbound`."""
-    found = database.all(Recorded, RECORD_INBOUND, (_dumped(list(items)), received_at))
+    found = database.all(Recorded, RECORD_INBOUND, (dumped(list(items)), received_at))
     return sorted(found, key=lambda row: row.place)
 
 
@@ -139,7 +139,7 @@ def _media(media: Media) -> dict[str, str]:
     return {name: value for name in names if (value := getattr(media, name))}
 
 
-def _dumped(items: list[dict[str, Any]]) -> str:
+def dumped(items: Any) -> str:
     """JSON that Postgres takes: no NUL, no lone surrogate, no number that is none. Cleaned only where needed."""
     try:
         text = json.dumps(items, allow_nan=False, default=str)
