@@ -24,7 +24,8 @@ on conflict (provider) do update
        listing_since = null, listing_until = null, place = null, updated_at = now()
 """
 KNOWN = """
-select provider_message_id from kommo_messages where provider = %s and provider_message_id = any(%s)
+select provider_message_id from kommo_messages
+ where provider = %s and provider_message_id = any(%s) and provider_message_id is not null
 """
 
 
