@@ -21,7 +21,7 @@ from ventana.schema.connection import Database
 from ventana.schema.inbound import record_inbound
 from ventana.settings import Settings
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
 HELLO = InboundMessage(
     provider="twilio",
     business_address="+14155238886",
@@ -314,6 +314,20 @@ def test_what_opens_a_window(
 ) -> None:
     outcomes(database, [replace(HELLO, **changes)])
     assert rows(database, "select last_user_message_at from kommo_conversations") == [(expected,)], label
+
+
+def test_answers_leave_from_the_address_that_was_written_to_last(database: Database) -> None:
+    """By the time of writing: a message that comes late does not change it back."""
+    outcomes(database, [HELLO, replace(HELLO, business_address="+1B", sent_at=NOW + timedelta(seconds=1))])
+    outcomes(database, [replace(HELLO, business_address="+1C", sent_at=NOW - timedelta(hours=2))])
+    assert rows(database, "select business_address from kommo_conversations") == [("+1B",)]
+
+
+def test_a_late_message_does_not_pretend_that_the_window_is_open(database: Database) -> None:
+    outcomes(database, [HELLO])
+    rows(database, "update kommo_conversations set needs_template = true returning 1")
+    outcomes(database, [replace(HELLO, provider_message_id="SM0", sent_at=NOW - timedelta(hours=5))])
+    assert rows(database, "select needs_template from kommo_conversations") == [(True,)]
 
 
 def test_a_clock_ahead_of_ours_does_not_lengthen_a_window(database: Database) -> None:

@@ -135,14 +135,14 @@ create table events (
 comment on table events is 'The outbox: written with what it tells of, in one commit, and published by the sweep';
 create index events_unpublished_idx on events (occurred_at) where published_at is null;
 
--- The same function as before with one more condition: what WhatsApp does not count as writing opens no window.
+-- As before, and: what WhatsApp does not count as writing opens no window, and what moves nothing writes nothing.
 create or replace function update_last_user_message_timestamp() returns trigger language plpgsql as $$
 begin
     if new.role = 'user' and new.opens_window then
         update kommo_conversations
-           set last_user_message_at = greatest(last_user_message_at, least(new.created_at, now())),
-               needs_template = false
-         where id = new.conversation_id;
+           set last_user_message_at = least(new.created_at, now()), needs_template = false
+         where id = new.conversation_id
+           and (last_user_message_at is null or last_user_message_at < least(new.created_at, now()));
     end if;
     return new;
 end;

@@ -1,6 +1,6 @@
 drop function record_inbound_v1(jsonb, timestamptz);
 drop function record_message_v1(jsonb, timestamptz);
-drop function learn_customer_v1(uuid, jsonb);
+drop function learn_customer_v1(uuid, jsonb, timestamptz);
 drop function record_preference_v1(jsonb, timestamptz);
 drop function record_identity_v1(jsonb, timestamptz);
 drop function conversation_of_v1(jsonb, timestamptz);

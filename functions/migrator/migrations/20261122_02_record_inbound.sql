@@ -306,37 +306,40 @@ begin
 end;
 $$;
 
--- Fills in what a message newly tells of its customer; writes nothing when it tells nothing new.
-create function learn_customer_v1(p_conversation_id uuid, p_item jsonb) returns void language plpgsql as $$
+-- Fills in what a message newly tells of its customer; writes nothing when it tells nothing new. Answers leave from the
+-- address that the customer wrote to last, by the time of writing: a message that comes late does not change it.
+create function learn_customer_v1(p_conversation_id uuid, p_item jsonb, p_sent_at timestamptz)
+returns void language plpgsql as $$
 declare
     v_customer jsonb := p_item -> 'customer';
-    v_from_user boolean := p_item ->> 'role' = 'user';
-    v_opens boolean := v_from_user and (p_item ->> 'opens_window')::boolean;
+    v_name text := v_customer ->> 'name';
+    v_phone text := v_customer ->> 'phone';
+    v_user_id text := v_customer ->> 'user_id';
+    v_contact_id text := v_customer ->> 'contact_id';
+    v_lead_id text := v_customer ->> 'lead_id';
+    v_talk_id text := v_customer ->> 'talk_id';
+    v_address text := p_item ->> 'business_address';
+    v_opens boolean := p_item ->> 'role' = 'user' and (p_item ->> 'opens_window')::boolean;
 begin
     update kommo_conversations c
-       set contact_name = coalesce(c.contact_name, v_customer ->> 'name'),
-           phone = coalesce(c.phone, n.phone),
-           provider_user_id = coalesce(n.user_id, c.provider_user_id),
-           kommo_contact_id = coalesce(v_customer ->> 'contact_id', c.kommo_contact_id),
-           kommo_lead_id = coalesce(v_customer ->> 'lead_id', c.kommo_lead_id),
-           kommo_talk_id = coalesce(v_customer ->> 'talk_id', c.kommo_talk_id),
-           business_address = case when v_from_user or c.business_address is null
-                                   then p_item ->> 'business_address' else c.business_address end,
+       set contact_name = coalesce(c.contact_name, v_name),
+           phone = coalesce(c.phone, v_phone),
+           provider_user_id = coalesce(v_user_id, c.provider_user_id),
+           kommo_contact_id = coalesce(v_contact_id, c.kommo_contact_id),
+           kommo_lead_id = coalesce(v_lead_id, c.kommo_lead_id),
+           kommo_talk_id = coalesce(v_talk_id, c.kommo_talk_id),
+           business_address = case when c.business_address is null or (v_opens and c.last_user_message_at <= p_sent_at)
+                                   then v_address else c.business_address end,
            status = case when v_opens and c.status in ('resolved', 'closed') then 'active' else c.status end
-      from (select case when not exists (select from kommo_conversations o where o.provider = p_item ->> 'provider'
-                                            and o.phone = v_customer ->> 'phone')
-                        then v_customer ->> 'phone' end as phone,
-                   case when not exists (select from kommo_conversations o where o.provider = p_item ->> 'provider'
-                                            and o.provider_user_id = v_customer ->> 'user_id')
-                        then v_customer ->> 'user_id' end as user_id) n
      where c.id = p_conversation_id
-       and ((c.contact_name is null and v_customer ->> 'name' is not null)
-            or (c.phone is null and n.phone is not null)
-            or n.user_id is not null
-            or coalesce(v_customer ->> 'contact_id', c.kommo_contact_id) is distinct from c.kommo_contact_id
-            or coalesce(v_customer ->> 'lead_id', c.kommo_lead_id) is distinct from c.kommo_lead_id
-            or coalesce(v_customer ->> 'talk_id', c.kommo_talk_id) is distinct from c.kommo_talk_id
-            or (v_from_user and c.business_address is distinct from p_item ->> 'business_address')
+       and ((c.contact_name is null and v_name is not null)
+            or (c.phone is null and v_phone is not null)
+            or v_user_id <> coalesce(c.provider_user_id, '')
+            or v_contact_id <> coalesce(c.kommo_contact_id, '')
+            or v_lead_id <> coalesce(c.kommo_lead_id, '')
+            or v_talk_id <> coalesce(c.kommo_talk_id, '')
+            or c.business_address is null
+            or (v_opens and c.last_user_message_at <= p_sent_at and c.business_address <> v_address)
             or (v_opens and c.status in ('resolved', 'closed')));
 end;
 $$;
@@ -387,7 +390,7 @@ begin
     end if;
 
     outcome := 'recorded';
-    perform learn_customer_v1(conversation_id, p_item);
+    perform learn_customer_v1(conversation_id, p_item, v_sent_at);
     insert into message_media (message_id, place, source, created_at)
     select record_message_v1.message_id, e.ordinality - 1, e.value, p_now
       from jsonb_array_elements(nullif(p_item -> 'media', 'null')) with ordinality e;

@@ -12,6 +12,6 @@ select
     to_regprocedure('conversation_of_v1(jsonb, timestamptz)') is not null as "function conversation_of_v1()",
     to_regprocedure('record_identity_v1(jsonb, timestamptz)') is not null as "function record_identity_v1()",
     to_regprocedure('record_preference_v1(jsonb, timestamptz)') is not null as "function record_preference_v1()",
-    to_regprocedure('learn_customer_v1(uuid, jsonb)') is not null as "function learn_customer_v1()",
+    to_regprocedure('learn_customer_v1(uuid, jsonb, timestamptz)') is not null as "function learn_customer_v1()",
     to_regprocedure('park_item_v1(text, text, text, bytea, text, jsonb, timestamptz)') is not null as "function park_item_v1()",
     to_regprocedure('delivery_rank_v1(text)') is not null as "function delivery_rank_v1()";
