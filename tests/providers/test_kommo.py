@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.case_table import secrets_of
-from ventana.errors import BadSignature
+from ventana.errors import BadSignature, NotConfigured
 from ventana.messages import InboundMessage, Parked
 from ventana.providers.base import RawRequest
 from ventana.providers.kommo import PROVIDER
-from ventana.providers.kommo.form import tree
+from ventana.providers.kommo.form import flat, tree
+from ventana.providers.kommo.identity import typed_phone
 
 GOOD = "https://ventana.example/webhooks/kommo/webhook-token-new"
 
@@ -122,3 +123,101 @@ def test_largest_hook_is_read() -> None:
 )
 def test_keys_of_every_form(keys: str, wanted: dict[str, object]) -> None:
     assert tree(post(keys)) == wanted
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["a[b][c]=1&a[b][d]=2&a[]=3&a[]=4&x=%20y&=1&[z]=2&a[][q]=5&\u00e9[\u00e9]=\u00e9", "a" + "[x]" * 1000 + "=1", ""],
+)
+def test_tree_written_as_a_form_is_the_same_tree(form: str) -> None:
+    once = tree(post(form))
+    assert tree(post(flat(once).decode())) == once
+
+
+CHATS = "https://ventana.example/webhooks/kommo/chats/channel_account"
+SIGNED = "34770cf3bdc91de7c5afcc1b4943e5af8d8907fb"
+"""Of the body below with the secret `channel-secret-test`; computed elsewhere."""
+
+
+def chats(body: str = '{"account_id":"a"}', url: str = CHATS, signature: str = SIGNED) -> RawRequest:
+    return RawRequest("POST", url, {"content-type": "application/json", "x-signature": signature}, body.encode())
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        chats(),
+        chats(body='\r\n{"account_id":"a"}\n'),
+        chats(url="https://ventana.example/prod/webhooks/kommo/chats/channel_account?attempt=1"),
+    ],
+)
+def test_chats_hook_is_signed_with_any_of_the_channels_secrets(request_: RawRequest) -> None:
+    """Newlines at the ends are not signed by some of Kommo's clients."""
+    secrets = secrets_of("kommo", channel_secrets=["another", "channel-secret-test"], amojo_account_id="a")
+    PROVIDER.verify(request_, secrets)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        chats(body='{"account_id":"b"}'),
+        chats(body='{"account_id":"a"} '),
+        chats(body=' {"account_id":"a"}'),
+        chats(signature=""),
+        chats(signature=SIGNED.upper()),
+        chats(url=CHATS.replace("channel_account", "webhook-token-new"), signature=""),
+    ],
+)
+def test_chats_hook_that_is_not_signed_is_refused(request_: RawRequest) -> None:
+    """A webhook token in the path is no signature."""
+    with pytest.raises(BadSignature) as caught:
+        PROVIDER.verify(request_, secrets_of("kommo", channel_secrets=["channel-secret-test"], amojo_account_id="a"))
+    assert SIGNED not in str(caught.value)
+
+
+def test_signature_opens_no_other_path() -> None:
+    """The CRM's hooks want their token, whatever else is in the request."""
+    with pytest.raises(BadSignature):
+        PROVIDER.verify(
+            chats(url="https://ventana.example/webhooks/kommo/chats"),
+            secrets_of("kommo", channel_secrets=["channel-secret-test"]),
+        )
+
+
+def test_chats_hook_of_another_account_is_refused() -> None:
+    secrets = {"channel_secrets": ["channel-secret-test"]}
+    with pytest.raises(BadSignature):
+        PROVIDER.verify(chats(), secrets_of("kommo", **secrets, amojo_account_id="b"))
+    PROVIDER.verify(chats(), secrets_of("kommo", **secrets, amojo_account_id=None))
+
+
+def test_chats_hook_without_a_configured_secret_is_no_open_door() -> None:
+    with pytest.raises(NotConfigured):
+        PROVIDER.verify(chats(), secrets_of("kommo", channel_secrets=[]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("+5511987650001", "+5511987650001"),
+        ("+55 (11) 98765-0001", "+5511987650001"),
+        ("0055.11.98765.0001", "+5511987650001"),
+        (" +55\u00a011\u200298765\u20110001 ", "+5511987650001"),
+        ("(+55) [11] 98765 0001", "+5511987650001"),
+        ("+12345678", "+12345678"),
+        ("+1234567", None),
+        ("+123456789012345", "+123456789012345"),
+        ("+1234567890123456", None),
+        ("11 98765-0001", None),
+        ("5511987650001", None),
+        ("+0 11 98765 0001", None),
+        ("++5511987650001", None),
+        ("+55 11 98765-0001 (Ana)", None),
+        ("+55 11 98765-0001 / +55 11 98765-0002", None),
+        ("+٥٥١١٩٨٧٦٥٠٠٠١", None),
+        ("llamar por la tarde", None),
+        ("", None),
+    ],
+)
+def test_typed_phone_is_taken_only_where_it_names_its_country(typed: str, wanted: str | None) -> None:
+    assert typed_phone(typed) == wanted
