@@ -1,6 +1,6 @@
 """The vocabulary that every provider's words are turned into, and nothing of any provider.
 
-Inbound: a webhook is parsed into a list of `Item`s, each an `InboundMessage`, a `StatusUpdate` or `Parked`.
+Inbound: a webhook is parsed into a list of `Item`s: messages, statuses, what it tells of customers, and what is parked.
 Outbound: the sender hands a provider one `OutboundMessage` and gets a `Receipt` or a `SendError` (errors.py).
 
 Phones are E.164 with their plus sign, exactly as the provider knows them; times are aware datetimes in UTC.
