@@ -87,18 +87,22 @@ def assert_keeps_the_vocabulary(item: Item) -> None:
         assert item.status in get_args(ReportedStatus)
         assert item.provider_message_id
     elif isinstance(item, IdentityChange | Preference):
-        assert item.customer.phone or item.customer.user_id or item.customer.chat_id or item.customer.contact_id
-        assert_is_text(item.customer)
-        if isinstance(item, IdentityChange) and item.previous:
-            assert item.previous.phone or item.previous.user_id
-            assert item.previous.phone != item.customer.phone or item.previous.phone is None
-            assert item.previous.user_id != item.customer.user_id or item.previous.user_id is None
-            assert_is_text(item.previous)
+        assert_names_a_customer(item)
     else:
         assert isinstance(item, Parked)
         assert len(item.reason) < 200
         assert item.reason.startswith("notice: ") == (item.kind == "notice")
         assert parsed_again(item, item.provider) == [item]
+
+
+def assert_names_a_customer(item: IdentityChange | Preference) -> None:
+    assert item.customer.phone or item.customer.user_id or item.customer.chat_id or item.customer.contact_id
+    assert_is_text(item.customer)
+    if isinstance(item, IdentityChange) and item.previous:
+        assert item.previous.phone or item.previous.user_id
+        assert item.previous.phone != item.customer.phone or item.previous.phone is None
+        assert item.previous.user_id != item.customer.user_id or item.previous.user_id is None
+        assert_is_text(item.previous)
 
 
 def assert_is_text(names: Customer | Media) -> None:
