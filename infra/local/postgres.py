@@ -6,7 +6,6 @@ places that `nobody` may enter (places.py).
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import signal
@@ -25,7 +24,7 @@ __all__ = ["Postgres", "PostgresFailed"]
 USER = "ventana"
 DATABASE = "ventana"
 START_SECONDS = 60.0
-LEFTOVER_SECONDS = 5.0
+LEFTOVER_SECONDS = 15.0
 # What a server says while one that was killed has not quite gone: its pid file, its memory, its port.
 LEFTOVERS = ("postmaster.pid", "pre-existing shared memory", "could not bind", "could not create any TCP")
 SETTINGS = {
@@ -37,7 +36,6 @@ SETTINGS = {
 }
 FAST_SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
     "wal_init_zero": "off",
@@ -106,16 +104,18 @@ class Postgres:
     def _start_patiently(self) -> None:
         give_up = time.monotonic() + LEFTOVER_SECONDS
         while True:
+            leftover = (self.places.data / "postmaster.pid").exists()
             said = self._start_once()
             if said is None:
                 return
-            if time.monotonic() > give_up or not any(words in said for words in LEFTOVERS):
+            if time.monotonic() > give_up or not (leftover or any(words in said for words in LEFTOVERS)):
                 raise PostgresFailed(f"PostgreSQL did not start: {said}")
             time.sleep(0.1)
 
     def _start_once(self) -> str | None:
         """Start; None when it answers, else what it said when it ended."""
-        self._port = _free_port()
+        before = self._port
+        self._port = before or _free_port()  # who was connected before a restart comes back to the same place
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with self.places.log.open("wb") as log:
             self._process = self.places.popen(
@@ -131,8 +131,10 @@ class Postgres:
                 time.sleep(0.02)
             else:
                 return None
+        pid = self._process.pid
         self.stop()
-        return _last_line(self.places.log.read_bytes())
+        self._port = before
+        return _last_line(self.places.log.read_bytes(), pid)
 
     def _create_database(self) -> None:
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
@@ -148,7 +150,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _last_line(output: bytes) -> str:
+def _last_line(output: bytes, pid: int = 0) -> str:
+    """The line that tells most; of the server with this pid, for one that is just ending writes to the same log."""
     lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "error" in line or "could not" in line]
-    return (telling or lines or [f"no reason given ({os.uname().sysname})"])[-1].strip()
+    own = [line for line in lines if f"[{pid}]" in line] or lines
+    telling = [line for line in own if any(word in line for word in ("FATAL", "error", "could not"))]
+    return (telling or own or ["it gave no reason"])[-1].strip()
