@@ -6,6 +6,7 @@ a list verify, the first one is used for sending:
     twilio  {"account_sid": "AC…", "auth_tokens": ["new", "old"]}
     meta    {"app_secrets": […], "verify_tokens": […], "access_tokens": […]}
     kommo   {"webhook_tokens": […], "access_tokens": […], "account_id": "…", "subdomain": "…"}
+            and for an account that owns a chat channel {"channel_secrets": […], "amojo_account_id": "…"}
 """
 
 from __future__ import annotations
