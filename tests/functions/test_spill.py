@@ -286,7 +286,7 @@ def test_a_batch_that_was_taken_in_part_is_not_taken(
     settings = Settings.from_environment({**aws, "DATABASE_URL": NOWHERE})
     queue = SpillQueue(settings)
     Moody(queue, moods)
-    intake = Intake(Database(settings), queue, Breaker(1.0))
+    intake = Intake(Database(settings), queue, Breaker(1.0), 2.0)
     if not safe:
         with pytest.raises(Exception, match="did not take 1 of 10"):
             intake.take(HELLO)
@@ -312,7 +312,7 @@ def test_an_answer_of_the_queue_that_was_lost_doubles_nothing(
         return answer
 
     monkeypatch.setattr(queue._sqs, "send_message_batch", lose_the_first_answer)
-    assert Intake(Database(settings), queue, Breaker(1.0)).take(HELLO[:3]) == {"spilled": 3}
+    assert Intake(Database(settings), queue, Breaker(1.0), 2.0).take(HELLO[:3]) == {"spilled": 3}
     assert drain.waiting() == 3
 
 
@@ -322,7 +322,7 @@ def test_after_a_time_out_the_next_webhooks_do_not_wait_for_the_database(
     now = [0.0]
     settings = Settings.from_environment(aws)
     database = Database(settings)
-    intake = Intake(database, SpillQueue(settings), Breaker(0.5, clock=lambda: now[0]))
+    intake = Intake(database, SpillQueue(settings), Breaker(0.5, clock=lambda: now[0]), 2.0)
     asked = 0
 
     def silent(*arguments: object) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -20,12 +21,21 @@ def _now() -> datetime:
 
 
 class Intake:
-    """What it has taken is safe, and may be acknowledged. Without a queue, only the database counts."""
+    """What it has taken is safe, and may be acknowledged. Without a queue, only the database counts.
+
+    It is patient as long as the provider is: what the database has not used up is the queue's.
+    """
 
     def __init__(
-        self, database: Database, queue: SpillQueue | None, breaker: Breaker, now: Callable[[], datetime] = _now
+        self,
+        database: Database,
+        queue: SpillQueue | None,
+        breaker: Breaker,
+        patience_seconds: float,
+        now: Callable[[], datetime] = _now,
     ) -> None:
-        self._database, self._queue, self._breaker, self._now = database, queue, breaker, now
+        self._database, self._queue, self._breaker = database, queue, breaker
+        self._patience_seconds, self._now = patience_seconds, now
 
     def take(self, items: Sequence[Item]) -> Counter[str]:
         """Record the items, or let them wait; returns how many came to which outcome, "spilled" among them.
@@ -34,7 +44,7 @@ class Intake:
         """
         if not items:
             return Counter()
-        arrived = self._now()
+        arrived, until = self._now(), time.monotonic() + self._patience_seconds
         try:
             with self._breaker.guarding():
                 return Counter(row.outcome for row in record_inbound(self._database, items))
@@ -42,7 +52,7 @@ class Intake:
             if self._queue is None:
                 raise
             try:
-                self._queue.put(entries_of(items, arrived))
+                self._queue.put(entries_of(items, arrived), until)
             except StorageUnavailable as refused:
                 raise StorageUnavailable(f"{error}; {refused}") from error
             return Counter(spilled=len(items))

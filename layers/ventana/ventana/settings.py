@@ -8,7 +8,7 @@ KOMMO_SECRET_ID …        one per provider in the registry: <PROVIDER>_SECRET_I
 SEND_QUEUE_URL           the FIFO queue that carries message ids to the sender
 SPILL_QUEUE_URL          the FIFO queue where items wait while the database does not answer; without it they are refused
 SPILL_BUCKET             where items wait that are too large for that queue
-SPILL_TIMEOUT_MS         longest wait for one answer of either; each is asked at most twice (1000)
+SPILL_TIMEOUT_MS         longest wait for one answer of either; asked twice at least, while the provider waits (1000)
 EVENT_BUS_NAME           where the sweep publishes events
 SIMULATOR_URL            when set, every call to a provider goes there instead
 WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 FOLDER = "spill/"
 MOST_MESSAGES = 10  # that SQS takes, or changes, in one call
+MOST_TRIES = 4
+REST_SECONDS = 0.05  # before trying again
 
 
 class ObjectGone(Exception):
@@ -27,7 +30,7 @@ class ObjectGone(Exception):
 class SpillQueue:
     """The queue and the bucket that settings name; safe to make at import.
 
-    Every call is tried twice, and waits no longer than the settings' spill_timeout_ms each time.
+    A call waits for an answer no longer than the settings' spill_timeout_ms, and is tried again while there is time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,18 +38,20 @@ class SpillQueue:
         self._bucket = settings.spill_bucket or ""
         self._timeout = settings.spill_timeout_ms / 1000
 
-    def put(self, entries: Sequence[Entry]) -> None:
-        """Queue every entry. Raises StorageUnavailable unless all of them are safe; all may be put again."""
-        for batch in _batches([self._as_message(entry) for entry in entries]):
-            refused = self._send(
-                [
-                    {"Id": str(n), "MessageGroupId": e.group, "MessageDeduplicationId": e.ticket, "MessageBody": e.body}
-                    for n, e in enumerate(batch)
-                ]
-            )
-            refused = self._send(refused) if refused else refused
-            if refused:
-                raise StorageUnavailable(f"the spill queue did not take {len(refused)} of {len(batch)} entries")
+    def put(self, entries: Sequence[Entry], until: float | None = None) -> None:
+        """Queue every entry, by `until` (time.monotonic).
+
+        Raises StorageUnavailable unless all of them are safe; all may be put again.
+        """
+        for batch in _batches([self._as_message(entry, until) for entry in entries]):
+            left = [
+                {"Id": str(n), "MessageGroupId": e.group, "MessageDeduplicationId": e.ticket, "MessageBody": e.body}
+                for n, e in enumerate(batch)
+            ]
+            for _ in range(2):
+                left = self._send(left, until) if left else left
+            if left:
+                raise StorageUnavailable(f"the spill queue did not take {len(left)} of {len(batch)} entries")
 
     def body(self, message: str) -> str:
         """The entry of a message, fetched from the bucket where the message only tells of it.
@@ -57,7 +62,7 @@ class SpillQueue:
         if key is None:
             return message
         try:
-            found = _called(lambda: self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            found = self._called(lambda: self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
         except StorageUnavailable as error:
             if "NoSuchKey" in str(error):
                 raise ObjectGone(key) from error
@@ -68,7 +73,7 @@ class SpillQueue:
         """Delete what a recorded message has in the bucket. One that is left behind expires."""
         key = _key_in(message)
         if key is not None:
-            _called(lambda: self._s3.delete_object(Bucket=self._bucket, Key=key))
+            self._called(lambda: self._s3.delete_object(Bucket=self._bucket, Key=key))
 
     def postpone(self, seconds: Mapping[str, int]) -> None:
         """Let received messages, by their receipt handles, come again no earlier than in so many seconds."""
@@ -76,21 +81,37 @@ class SpillQueue:
             {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": of}
             for n, (handle, of) in enumerate(seconds.items())
         ]
-        _called(lambda: self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries))
+        self._called(lambda: self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries))
 
-    def _as_message(self, entry: Entry) -> Entry:
+    def _as_message(self, entry: Entry, until: float | None) -> Entry:
         if len(entry.body) <= LARGEST:
             return entry
         # Named after its content, so that an entry that is put again takes its own place.
         key = f"{FOLDER}{sha256(entry.body.encode()).hexdigest()}.json"
-        _called(lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=entry.body.encode()))
+        self._called(lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=entry.body.encode()), until)
         return Entry(entry.group, json.dumps({"object": key}))
 
-    def _send(self, entries: list[Any]) -> list[Any]:
-        """Send once; returns what was refused."""
-        answer = _called(lambda: self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries))
+    def _send(self, entries: list[Any], until: float | None) -> list[Any]:
+        """Send; returns what was refused."""
+        answer = self._called(lambda: self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries), until)
         refused = {failure["Id"] for failure in answer.get("Failed", [])}
         return [entry for entry in entries if entry["Id"] in refused]
+
+    def _called(self, call: Callable[[], Result], until: float | None = None) -> Result:
+        """Call AWS, again while another answer could be waited for in time. Raises StorageUnavailable."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        until = time.monotonic() + 2 * self._timeout if until is None else until
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return call()
+            except (BotoCoreError, ClientError) as error:
+                if tries == MOST_TRIES or time.monotonic() + REST_SECONDS + self._timeout > until:
+                    code = error.response["Error"].get("Code") if isinstance(error, ClientError) else None
+                    raise StorageUnavailable(f"the spill queue refused: {code or type(error).__name__}") from error
+            time.sleep(REST_SECONDS)
 
     @cached_property
     def _sqs(self) -> SQSClient:
@@ -113,21 +134,6 @@ class SpillQueue:
 def spill_queue(settings: Settings) -> SpillQueue | None:
     """The spill queue, where settings name one."""
     return SpillQueue(settings) if settings.spill_queue_url else None
-
-
-def _called(call: Callable[[], Result]) -> Result:
-    """Call AWS, and once more when that fails. Raises StorageUnavailable."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        try:
-            return call()
-        except (BotoCoreError, ClientError):
-            return call()
-    except ClientError as error:
-        raise StorageUnavailable(f"the spill queue refused: {error.response['Error'].get('Code')}") from error
-    except BotoCoreError as error:
-        raise StorageUnavailable(f"the spill queue refused: {type(error).__name__}") from error
 
 
 def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -22,11 +22,15 @@ from ventana.intake import Intake
 from ventana.messages import Item, Parked
 from ventana.providers import provider_named
 from ventana.providers.base import Acknowledgement, Provider, RawRequest
-from ventana.schema.connection import Database
+from ventana.schema.connection import STATEMENT_SPARE_SECONDS, Database
+from ventana.schema.deadline import LOOK_SECONDS
 from ventana.secrets import SecretStore
 from ventana.settings import Settings
 from ventana.spill_queue import spill_queue
 from ventana.telemetry import count, log_bug, logger, measured
+
+SPARE_SECONDS = STATEMENT_SPARE_SECONDS + LOOK_SECONDS
+"""How much longer than its time-out a statement may take that only the watchdog ends."""
 
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[Event, object], dict[str, Any]]
@@ -43,8 +47,7 @@ def webhook(
     settings = settings or Settings.from_environment()
     secrets = secrets or SecretStore()
     database = database or Database(settings, secrets)
-    # A call that took half of what it may take has not been refused: it was waited for in vain.
-    intake = Intake(database, spill_queue(settings), Breaker(settings.database_timeout_ms / 2000))
+    intake = _intake(settings, database)
 
     @measured
     def handler(event: Event, context: object) -> dict[str, Any]:
@@ -66,6 +69,13 @@ def webhook(
         return _response(answer)
 
     return handler
+
+
+def _intake(settings: Settings, database: Database) -> Intake:
+    database_seconds = settings.database_timeout_ms / 1000
+    patience_seconds = database_seconds + SPARE_SECONDS + 2 * settings.spill_timeout_ms / 1000
+    # A call that took half of what it may take was not refused: it was waited for in vain.
+    return Intake(database, spill_queue(settings), Breaker(database_seconds / 2), patience_seconds)
 
 
 def raw_request(event: Event, public_base_url: str = "") -> RawRequest:
