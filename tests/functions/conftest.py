@@ -76,6 +76,16 @@ def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str
         yield environment
 
 
+class _Stdout:
+    """Whatever stdout is now, so that capsys sees what is logged."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 @pytest.fixture
 def load(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
     """Import functions/<name>/app.py afresh, as a new container does; its connections are closed afterwards."""
@@ -95,8 +105,8 @@ def load(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         return module
 
     monkeypatch.setattr(Database, "_open", open_and_note)
-    # A logger keeps the stdout of the moment it was made; pytest makes a new one for each test.
-    monkeypatch.setattr(logger.registered_handler, "stream", sys.stdout)
+    # A logger keeps the stdout of the moment it was made; pytest makes a new one for each phase of each test.
+    monkeypatch.setattr(logger.registered_handler, "stream", _Stdout())
     yield import_app
     for database in databases:
         database.close()

@@ -66,6 +66,14 @@ def referred(value: Any) -> str:
     return str(value)
 
 
+def when(condition: str, value: Any) -> Any:
+    """What a property is while a condition holds."""
+    match value:
+        case {"Fn::If": [name, wanted, _]} if name == condition:
+            return wanted
+    return value
+
+
 def listed(value: Any) -> list[Any]:
     """What IAM writes as one thing or as a list of them, always as a list."""
     return value if isinstance(value, list) else [value]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stack import ROOT, Stack
+from tests.infra.stack import ROOT, Stack, when
 from ventana import settings as contract
 from ventana.providers import PROVIDERS
 from ventana.settings import Settings
@@ -20,10 +20,11 @@ EVERY = {
     "POWERTOOLS_LOG_LEVEL",
 }
 SPILL = {"SPILL_QUEUE_URL", "SPILL_BUCKET", "SPILL_TIMEOUT_MS"}
+WEBHOOK = {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "MEDIA_QUEUE_URL"} | SPILL
 GIVEN = {
-    "KommoWebhook": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "KOMMO_SECRET_ID"} | SPILL,
-    "MetaWebhook": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "META_SECRET_ID"} | SPILL,
-    "TwilioWebhook": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "TWILIO_SECRET_ID"} | SPILL,
+    "KommoWebhook": {"KOMMO_SECRET_ID"} | WEBHOOK,
+    "MetaWebhook": {"META_SECRET_ID"} | WEBHOOK,
+    "TwilioWebhook": {"TWILIO_SECRET_ID"} | WEBHOOK,
     "Api": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
     "Sender": {
         "DATABASE_TIMEOUT_MS",
@@ -36,7 +37,25 @@ GIVEN = {
         "LEASE_SECONDS",
     },
     "SpillDrain": {"DATABASE_TIMEOUT_MS"} | SPILL,
-    "WindowSweep": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "EVENT_BUS_NAME", "WINDOW_WARNING_MINUTES"},
+    "Media": {
+        "DATABASE_TIMEOUT_MS",
+        "KOMMO_SECRET_ID",
+        "META_SECRET_ID",
+        "TWILIO_SECRET_ID",
+        "MEDIA_QUEUE_URL",
+        "MEDIA_BUCKET",
+        "MEDIA_MAX_BYTES",
+        "LEASE_SECONDS",
+    },
+    "ContactLookup": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID"},
+    "WindowSweep": {
+        "DATABASE_TIMEOUT_MS",
+        "SEND_QUEUE_URL",
+        "EVENT_BUS_NAME",
+        "WINDOW_WARNING_MINUTES",
+        "MEDIA_QUEUE_URL",
+        "LOOKUP_QUEUE_URL",
+    },
     "Reconcile": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID", "TWILIO_SECRET_ID", "RECONCILE_PROVIDERS"},
     "Migrator": set(),  # statements of a migration take as long as they take
 }
@@ -75,7 +94,7 @@ def test_a_function_gets_what_it_reads(stack: Stack, name: str) -> None:
     assert set(variables(stack, name)) == GIVEN[name] | EVERY
 
 
-@pytest.mark.parametrize("name", ["Api", "Sender", "WindowSweep", "Reconcile"])
+@pytest.mark.parametrize("name", ["Api", "Sender", "Media", "ContactLookup", "WindowSweep", "Reconcile"])
 def test_a_function_reads_what_it_gets(stack: Stack, name: str) -> None:
     code = (ROOT / stack.source["Resources"][name]["Properties"]["CodeUri"] / "app.py").read_text()
     if "from ventana.api" in code:  # its routes live in the layer
@@ -127,6 +146,9 @@ def test_values_are_the_stacks_own(stack: Stack) -> None:
         assert found.get("EVENT_BUS_NAME", {"Ref": "EventBus"}) == {"Ref": "EventBus"}
         assert found.get("SPILL_QUEUE_URL", {"Ref": "SpillQueue"}) == {"Ref": "SpillQueue"}
         assert found.get("SPILL_BUCKET", {"Ref": "SpillBucket"}) == {"Ref": "SpillBucket"}
+        assert when("StoresMedia", found.get("MEDIA_QUEUE_URL", {"Ref": "MediaQueue"})) == {"Ref": "MediaQueue"}
+        assert found.get("MEDIA_BUCKET", {"Ref": "MediaBucket"}) == {"Ref": "MediaBucket"}
+        assert found.get("LOOKUP_QUEUE_URL", {"Ref": "LookupQueue"}) == {"Ref": "LookupQueue"}
         for provider in PROVIDERS:
             wanted = {"Ref": f"{provider.title()}Secret"}
             assert found.get(f"{provider.upper()}_SECRET_ID", wanted) == wanted

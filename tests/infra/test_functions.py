@@ -13,6 +13,8 @@ FOLDERS = {
     "Api": "functions/api/",
     "Sender": "functions/sender/",
     "SpillDrain": "functions/spill_drain/",
+    "Media": "functions/media/",
+    "ContactLookup": "functions/contact_lookup/",
     "WindowSweep": "functions/window_sweep/",
     "Reconcile": "functions/reconcile/",
     "Migrator": "functions/migrator/",

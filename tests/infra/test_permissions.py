@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stack import Stack, listed, referred
+from tests.infra.stack import Stack, listed, referred, when
 from ventana.spill_queue import FOLDER
 
 DATABASE = ("secretsmanager:GetSecretValue", "DatabaseSecretArn")
@@ -16,11 +16,12 @@ TWILIO = ("secretsmanager:GetSecretValue", "TwilioSecret")
 QUEUE = ("sqs:SendMessage", "SendQueue")
 
 SPILL = {("sqs:SendMessage", "SpillQueue"), ("s3:PutObject", "SpillBucket")}
+FILES = ("sqs:SendMessage", "MediaQueue")
 
 ALLOWED = {
-    "KommoWebhook": {DATABASE, KOMMO, *SPILL},
-    "MetaWebhook": {DATABASE, META, *SPILL},
-    "TwilioWebhook": {DATABASE, TWILIO, *SPILL},
+    "KommoWebhook": {DATABASE, KOMMO, FILES, *SPILL},
+    "MetaWebhook": {DATABASE, META, FILES, *SPILL},
+    "TwilioWebhook": {DATABASE, TWILIO, FILES, *SPILL},
     "Api": {DATABASE, QUEUE},
     "Sender": {DATABASE, KOMMO, META, TWILIO, ("sqs:ChangeMessageVisibility", "SendQueue")},
     "SpillDrain": {
@@ -30,7 +31,23 @@ ALLOWED = {
         ("s3:DeleteObject", "SpillBucket"),
         ("s3:ListBucket", "SpillBucket"),
     },
-    "WindowSweep": {DATABASE, QUEUE, ("events:PutEvents", "EventBus"), ("sqs:SendMessage", "SweepFailureQueue")},
+    "Media": {
+        DATABASE,
+        KOMMO,
+        META,
+        TWILIO,
+        ("sqs:ChangeMessageVisibility", "MediaQueue"),
+        ("s3:PutObject", "MediaBucket"),
+    },
+    "ContactLookup": {DATABASE, KOMMO},
+    "WindowSweep": {
+        DATABASE,
+        QUEUE,
+        FILES,
+        ("sqs:SendMessage", "LookupQueue"),
+        ("events:PutEvents", "EventBus"),
+        ("sqs:SendMessage", "SweepFailureQueue"),
+    },
     "Reconcile": {DATABASE, KOMMO, TWILIO, ("sqs:SendMessage", "ReconcileFailureQueue")},
     "Migrator": {DATABASE},
 }
@@ -42,14 +59,14 @@ EVERYWHERE = {
     "AWSXrayWriteOnlyAccess",
 }
 WITH_QUEUE = EVERYWHERE | {"service-role/AWSLambdaSQSQueueExecutionRole"}
-MANAGED = {"Sender": WITH_QUEUE, "SpillDrain": WITH_QUEUE}
+MANAGED = dict.fromkeys(("Sender", "SpillDrain", "Media", "ContactLookup"), WITH_QUEUE)
 
 
 def granted(role: dict[str, Any]) -> set[tuple[str, str]]:
     return {
         (action, referred(resource))
         for policy in role.get("Policies", [])
-        for statement in listed(policy["PolicyDocument"]["Statement"])
+        for statement in (when("StoresMedia", each) for each in listed(policy["PolicyDocument"]["Statement"]))
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
@@ -89,16 +106,18 @@ def test_nothing_is_granted_on_everything_or_by_pattern(stack: Stack) -> None:
             assert "*" not in resource, name
 
 
-def test_objects_are_reached_below_the_folder_of_the_spill_only(stack: Stack) -> None:
+def test_objects_are_reached_below_one_folder_of_their_bucket_only(stack: Stack) -> None:
     reached = {
         str(resource)
         for role in stack.of_type("AWS::IAM::Role").values()
         for policy in role.get("Policies", [])
-        for statement in listed(policy["PolicyDocument"]["Statement"])
+        for statement in (when("StoresMedia", each) for each in listed(policy["PolicyDocument"]["Statement"]))
         for resource in listed(statement["Resource"])
         if any("Object" in action for action in listed(statement["Action"]))
     }
-    assert reached == {str({"Fn::Sub": f"${{SpillBucket.Arn}}/{FOLDER}*"})}
+    assert reached == {
+        str({"Fn::Sub": path}) for path in (f"${{SpillBucket.Arn}}/{FOLDER}*", "${MediaBucket.Arn}/media/*")
+    }
 
 
 def test_secrets_are_made_empty_and_outlive_the_stack(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""Queues, the schedule and the bus: how work reaches sender, drain and sweep, and where it ends if it fails."""
+"""Queues, the schedule and the bus: how work reaches those who do it, and where it ends if it fails."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stack import Stack, referred
-from ventana.http import transport
+from tests.infra.stack import Stack, referred, when
+from ventana.download import MAX_REDIRECTIONS
+from ventana.http import streaming, transport
+from ventana.schema import media
 from ventana.schema.outbound import MAX_ATTEMPTS
 from ventana.spill_queue import FOLDER
 
@@ -16,6 +18,8 @@ FOURTEEN_DAYS = 14 * 24 * 3600
 DEAD_LETTERS = (
     "SendDeadLetterQueue",
     "SpillDeadLetterQueue",
+    "MediaDeadLetterQueue",
+    "LookupDeadLetterQueue",
     "ScheduleDeadLetterQueue",
     "SweepFailureQueue",
     "ReconcileDeadLetterQueue",
@@ -23,8 +27,9 @@ DEAD_LETTERS = (
 )
 
 
-FED = {"SendQueue": "Sender", "SpillQueue": "SpillDrain"}
+FED = {"SendQueue": "Sender", "SpillQueue": "SpillDrain", "MediaQueue": "Media", "LookupQueue": "ContactLookup"}
 """Each queue with a function behind it."""
+ORDERED = ("SendQueue", "SpillQueue", "LookupQueue")
 
 
 @pytest.fixture
@@ -45,8 +50,8 @@ def test_the_sender_takes_one_message_at_a_time(sources: dict[str, dict[str, Any
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "SenderConcurrency"}}
 
 
-@pytest.mark.parametrize("name", FED)
-def test_a_queue_keeps_order_within_a_conversation(stack: Stack, name: str) -> None:
+@pytest.mark.parametrize("name", ORDERED)
+def test_a_queue_keeps_order_within_a_conversation_or_account(stack: Stack, name: str) -> None:
     queue = stack.properties(name)
     assert queue["FifoQueue"] is True
     assert queue["ContentBasedDeduplication"] is False
@@ -94,6 +99,50 @@ def test_the_worst_batch_fits_into_the_senders_timeout_and_the_sender_into_its_l
     message = network + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000
     assert sources["Sender"]["BatchSize"] * message <= sender["Timeout"]
     assert sender["Timeout"] < int(variables["LEASE_SECONDS"])
+
+
+def test_the_worst_file_fits_into_its_workers_timeout_and_the_worker_into_its_lease(
+    stack: Stack, sources: dict[str, dict[str, Any]]
+) -> None:
+    worker = stack.properties("Media")
+    variables = worker["Environment"]["Variables"]
+    waits, whole = (inspect.signature(make).parameters for make in (transport, streaming))
+    call = waits["connect_seconds"].default + waits["read_seconds"].default
+    put = 2 * (3 + 20)  # the worker's S3 client
+    fetch = call + MAX_REDIRECTIONS * call + whole["whole_seconds"].default + whole["read_seconds"].default
+    assert fetch + put + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000 <= worker["Timeout"]
+    assert worker["Timeout"] < int(variables["LEASE_SECONDS"])
+    assert sources["Media"]["BatchSize"] == 1
+    assert sources["Media"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MediaConcurrency"}}
+    assert stack.properties("MediaQueue")["RedrivePolicy"]["maxReceiveCount"] > 2 * media.MAX_ATTEMPTS
+
+
+def test_copies_of_files_are_private_encrypted_and_kept_unless_somebody_says_how_long(stack: Stack) -> None:
+    bucket = stack.properties("MediaBucket")
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (rule,) = when("ForgetsMedia", bucket["LifecycleConfiguration"])["Rules"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "MediaRetentionDays"})
+    assert stack.source["Parameters"]["MediaRetentionDays"]["Default"] == 0
+    assert stack.resources["MediaBucket"]["DeletionPolicy"] == "Retain"
+    (denial,) = stack.properties("MediaBucketPolicy")["PolicyDocument"]["Statement"]
+    assert (denial["Effect"], denial["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_nothing_of_files_is_there_where_nobody_wants_them(stack: Stack) -> None:
+    """Everything that belongs to the media worker, its role included, hangs on one condition."""
+    conditional = {name for name, found in stack.resources.items() if found.get("Condition") == "StoresMedia"}
+    assert conditional == {name for name in stack.resources if name.startswith("Media")}
+
+
+def test_contacts_are_asked_for_one_after_the_other(stack: Stack, sources: dict[str, dict[str, Any]]) -> None:
+    worker, waits = stack.properties("ContactLookup"), inspect.signature(transport).parameters
+    call = waits["connect_seconds"].default + waits["read_seconds"].default
+    statement = int(worker["Environment"]["Variables"]["DATABASE_TIMEOUT_MS"]) / 1000
+    assert sources["ContactLookup"]["BatchSize"] == 1
+    assert call + 3 * statement < worker["Timeout"]
 
 
 @pytest.mark.parametrize("name", DEAD_LETTERS)

@@ -26,6 +26,11 @@ VALUES = {
     "SpillQueue": "http://spill",
     "SpillQueue.Arn": "arn:spill",
     "SpillBucket": "spill",
+    "MediaQueue": "http://media",
+    "MediaQueue.Arn": "arn:media",
+    "MediaBucket": "files",
+    "LookupQueue": "http://lookups",
+    "LookupQueue.Arn": "arn:lookups",
     "EventBus": "bus",
 }
 SMALL = """
@@ -78,11 +83,23 @@ def test_queues_and_schedules_are_read(template: Template) -> None:
     assert {(source.queue_arn, source.function, source.partial) for source in template.queue_sources()} == {
         ("arn:queue", "Sender", True),
         ("arn:spill", "SpillDrain", True),
+        ("arn:media", "Media", True),
+        ("arn:lookups", "ContactLookup", True),
     }
     assert {(schedule.function, schedule.expression) for schedule in template.schedules()} == {
         ("WindowSweep", "rate(1 minute)"),
         ("Reconcile", "rate(5 minutes)"),
     }
+
+
+def test_where_nobody_wants_files_there_is_nothing_that_fetches_them() -> None:
+    without = {name: value for name, value in VALUES.items() if not name.startswith("Media")}
+    template = Template.read(FILE, {**without, "StoreMedia": "false"})
+    environments = {function.name: function.environment for function in template.functions()}
+    assert "Media" not in environments
+    assert environments["MetaWebhook"]["MEDIA_QUEUE_URL"] == environments["WindowSweep"]["MEDIA_QUEUE_URL"] == ""
+    assert "Media" not in {source.function for source in template.queue_sources()}
+    assert {name for name, _ in template.of_type("AWS::S3::Bucket")} == {"SpillBucket"}
 
 
 def test_a_reference_without_a_local_meaning_is_named() -> None:

@@ -9,11 +9,15 @@ SEND_QUEUE_URL           the FIFO queue that carries message ids to the sender
 SPILL_QUEUE_URL          the FIFO queue where items wait while the database does not answer; without it they are refused
 SPILL_BUCKET             where items wait that are too large for that queue
 SPILL_TIMEOUT_MS         longest wait for one answer of either; asked twice at least, while the provider waits (1000)
+MEDIA_QUEUE_URL          the queue of files to fetch from providers; empty: files stay where they are
+MEDIA_BUCKET             where our copies of them are kept
+MEDIA_MAX_BYTES          no larger file is kept, whatever a provider allows (104857600)
+LOOKUP_QUEUE_URL         the FIFO queue of contacts whose phone is to be asked for
 EVENT_BUS_NAME           where the sweep publishes events
 SIMULATOR_URL            when set, every call to a provider goes there instead
 WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)
 WINDOW_WARNING_MINUTES   `WindowClosing` is published this long before a window shuts (60)
-LEASE_SECONDS            how long a claimed message belongs to one sender (60)
+LEASE_SECONDS            how long a claimed message or file belongs to one worker (60)
 RECONCILE_PROVIDERS      whose lists of messages are compared with ours, separated by commas; empty: nobody's
 """
 
@@ -39,6 +43,10 @@ class Settings:
     spill_queue_url: str | None = None
     spill_bucket: str | None = None
     spill_timeout_ms: int = 1000
+    media_queue_url: str | None = None
+    media_bucket: str | None = None
+    media_max_bytes: int = 100 * 1024 * 1024
+    lookup_queue_url: str | None = None
     event_bus_name: str | None = None
     simulator_url: str | None = None
     window_margin_seconds: int = 60
@@ -63,6 +71,10 @@ class Settings:
             spill_queue_url=environment.get("SPILL_QUEUE_URL") or None,
             spill_bucket=environment.get("SPILL_BUCKET") or None,
             spill_timeout_ms=_number(environment, "SPILL_TIMEOUT_MS", 1000),
+            media_queue_url=environment.get("MEDIA_QUEUE_URL") or None,
+            media_bucket=environment.get("MEDIA_BUCKET") or None,
+            media_max_bytes=_number(environment, "MEDIA_MAX_BYTES", 100 * 1024 * 1024),
+            lookup_queue_url=environment.get("LOOKUP_QUEUE_URL") or None,
             event_bus_name=environment.get("EVENT_BUS_NAME") or None,
             simulator_url=environment.get("SIMULATOR_URL") or None,
             window_margin_seconds=_number(environment, "WINDOW_MARGIN_SECONDS", 60),
