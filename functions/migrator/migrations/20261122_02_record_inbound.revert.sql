@@ -9,6 +9,7 @@ drop function find_conversation_v1(text, jsonb);
 drop function phone_forms_v1(text);
 drop function apply_parked_statuses_v1(text, text, timestamptz);
 drop function record_status_v1(jsonb, timestamptz);
+drop function lock_provider_messages_v1(text[]);
 drop function close_window_v1(uuid, timestamptz);
 drop function move_message_v1(uuid, text, timestamptz, text, text, text);
 drop function park_item_v1(text, text, text, bytea, text, jsonb, timestamptz);

@@ -76,6 +76,16 @@ create function close_window_v1(p_message_id uuid, p_now timestamptz) returns vo
       from closed;
 $$;
 
+-- A status that finds no message is parked, and a message that appears takes what is parked: at the same instant neither
+-- would see the other. So whoever is about to do one of them waits here for the other to commit. Taken before any row is
+-- locked, and in one order by all callers, so that nobody waits for it who holds what the other needs.
+create function lock_provider_messages_v1(p_names text[]) returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(1448436340, l.key)
+       from (select distinct hashtext(n) as key from unnest(p_names) n order by 1) l;
+end;
+$$;
+
 -- Applies a status item to its message, found by our own id where the provider carried it back, else by the
 -- provider's. Returns moved, unchanged or orphaned.
 create function record_status_v1(p_item jsonb, p_now timestamptz, out outcome text, out message_id uuid)
@@ -413,6 +423,9 @@ declare
     v_item jsonb;
     v_now timestamptz;
 begin
+    perform lock_provider_messages_v1(array(
+        select concat_ws(':', e ->> 'provider', e ->> 'provider_message_id') from jsonb_array_elements(p_items) e
+         where e ->> 'kind' = 'status' or e ->> 'role' = 'assistant'));
     -- Every caller locks in one order (conversations by customer, then messages by id): batches that cross must not
     -- deadlock. Within one conversation the provider's order is kept.
     for place, v_item in

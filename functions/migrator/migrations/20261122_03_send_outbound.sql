@@ -127,6 +127,8 @@ declare
     m kommo_messages%rowtype;
     v_status text;
 begin
+    perform lock_provider_messages_v1(array[concat_ws(':', k.provider, p_provider_message_id)])
+       from kommo_messages k where k.id = p_id;
     select * into m from kommo_messages k where k.id = p_id for no key update;
     if not found then
         return null;
