@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from ventana.errors import Unavailable
+from ventana.fetch_queues import MediaQueue
 from ventana.schema.connection import Database
 from ventana.schema.media import MAX_ATTEMPTS, FileKey, Stored, claim_media, finish_failed, finish_stored, queue_media
 from ventana.settings import Settings
@@ -463,3 +464,182 @@ def test_files_go_with_their_message(received: Callable[..., tuple[str, str]], d
     with psycopg.connect(database_url) as connection:
         connection.execute("delete from kommo_messages where id = %s", [message])
     assert rows("select count(*) from message_media") == [(0,)]
+
+
+# ---- the webhook, the sweep and the API ----
+
+IMAGE = {
+    "object": "whatsapp_business_account",
+    "entry": [
+        {
+            "id": "1",
+            "changes": [
+                {
+                    "field": "messages",
+                    "value": {
+                        "messaging_product": "whatsapp",
+                        "metadata": {"display_phone_number": "15550783881", "phone_number_id": "100"},
+                        "contacts": [{"profile": {"name": "Ana"}, "wa_id": "5511987654321"}],
+                        "messages": [
+                            {
+                                "from": "5511987654321",
+                                "id": "wamid.image",
+                                "timestamp": "1795338000",
+                                "type": "image",
+                                "image": {"id": "1", "mime_type": "image/png", "caption": "mira"},
+                            },
+                            {
+                                "from": "5511987654321",
+                                "id": "wamid.text",
+                                "timestamp": "1795338001",
+                                "type": "text",
+                                "text": {"body": "hola"},
+                            },
+                        ],
+                    },
+                }
+            ],
+        }
+    ],
+}
+ALBUM = {
+    "MessageSid": "MM" + "1" * 32,
+    "AccountSid": "AC" + "0" * 32,
+    "From": "whatsapp:+5511987654321",
+    "To": "whatsapp:+14155238886",
+    "Body": "",
+    "NumMedia": "2",
+    "MediaUrl0": "https://api.twilio.com/2010-04-01/Accounts/AC0/Messages/MM1/Media/ME1",
+    "MediaContentType0": "image/jpeg",
+    "MediaUrl1": "https://api.twilio.com/2010-04-01/Accounts/AC0/Messages/MM1/Media/ME2",
+    "MediaContentType1": "image/jpeg",
+}
+
+
+def queued(queue_url: str) -> list[FileKey]:
+    sqs, found = boto3.client("sqs"), []
+    while entries := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+        found += [FileKey(**json.loads(entry["Body"])) for entry in entries]
+    return sorted(found, key=lambda key: key.place)
+
+
+@pytest.mark.parametrize(("provider", "payload", "files"), [("meta", IMAGE, 1), ("twilio", ALBUM, 2)])
+def test_a_webhook_queues_the_files_of_new_messages_once(
+    load: Load,
+    events: dict[str, Callable[..., dict[str, Any]]],
+    queue_url: str,
+    rows: Rows,
+    provider: str,
+    payload: Any,
+    files: int,
+) -> None:
+    webhook = load(f"{provider}_webhook")
+    for _ in range(2):
+        assert webhook.handler(events[provider](payload), None)["statusCode"] == 200
+    found = rows("select message_id::text, place from message_media order by place")
+    assert len(found) == files
+    assert queued(queue_url) == [FileKey(*row) for row in found]
+
+
+def test_a_queue_that_is_away_fails_no_webhook(
+    load: Load,
+    events: dict[str, Callable[..., dict[str, Any]]],
+    queue_url: str,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MEDIA_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/nowhere")
+    assert load("meta_webhook").handler(events["meta"](IMAGE), None)["statusCode"] == 200
+    assert rows("select state from message_media") == [("pending",)]
+    monkeypatch.setenv("MEDIA_QUEUE_URL", queue_url)
+    sweep = load("window_sweep")
+    assert sweep.handler({}, _Context())["media"] == 0
+    rows("update message_media set due_at = now() returning 1")
+    assert [sweep.handler({}, _Context())["media"] for _ in range(2)] == [1, 0]
+    assert len(queued(queue_url)) == 1
+
+
+def test_a_sweep_goes_on_without_its_queues(
+    load: Load, received: Callable[..., tuple[str, str]], rows: Rows, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received("meta", {"id": "1"})
+    rows("update message_media set due_at = now() returning 1")
+    monkeypatch.setenv("MEDIA_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/nowhere")
+    assert load("window_sweep").handler({}, _Context())["published"] == 1
+    rows("update message_media set due_at = now() returning 1")
+    monkeypatch.setenv("MEDIA_QUEUE_URL", "")
+    assert load("window_sweep").handler({}, _Context())["media"] == 0
+
+
+@pytest.mark.parametrize("set_to", ["", None])
+def test_where_nobody_wants_files_nothing_is_queued(
+    load: Load,
+    events: dict[str, Callable[..., dict[str, Any]]],
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    set_to: str | None,
+) -> None:
+    if set_to is not None:
+        monkeypatch.setenv("MEDIA_QUEUE_URL", set_to)
+    assert load("meta_webhook").handler(events["meta"](IMAGE), None)["statusCode"] == 200
+    assert rows("select state from message_media") == [("pending",)]
+
+
+def test_a_message_without_files_asks_no_queue(
+    load: Load, events: dict[str, Callable[..., dict[str, Any]]], queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: Any) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr("ventana.fetch_queues.MediaQueue.put", never)
+    form = {name: value for name, value in ALBUM.items() if "Media" not in name} | {"Body": "hola"}
+    assert load("twilio_webhook").handler(events["twilio"](form), None)["statusCode"] == 200
+
+
+def test_a_provider_that_has_waited_long_waits_for_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ventana.fetch_queues.new_files", lambda items, recorded: [FileKey(str(uuid4()), 0)])
+    asked: list[Any] = []
+    queue = MediaQueue("url", call_seconds=0.8)
+    monkeypatch.setattr(queue, "put", asked.append)
+    queue.put_new([], [], seconds_left=0.7)
+    assert asked == []
+    queue.put_new([], [], seconds_left=0.9)
+    assert len(asked) == 1
+
+
+def test_operators_see_what_became_of_each_file(
+    load: Load,
+    keep: Callable[..., bool],
+    received: Callable[..., tuple[str, str]],
+    peer: Peer,
+    events: dict[str, Callable[..., dict[str, Any]]],
+) -> None:
+    peer.graph("1")
+    conversation, message = received("meta", {"id": "1"}, {"id": "2"}, {"id": "3"})
+    peer.pages["/v25.0/2"] = 400, {}, b'{"error": {"code": 100}}'
+    keep(message, 0)
+    keep(message, 1)
+    api = load("api")
+
+    def shown(path: str) -> dict[str, Any]:
+        answer = api.handler(events["http"]("GET", path), _Context())
+        assert answer["statusCode"] == 200
+        body: dict[str, Any] = json.loads(answer["body"])
+        return body
+
+    empty = dict.fromkeys(("reference", "content_type", "bytes", "error"))
+    wanted = [
+        {
+            "state": "stored",
+            "reference": f"s3://files/media/{conversation}/{message}/0",
+            "content_type": "image/png",
+            "bytes": len(PNG),
+            "error": None,
+        },
+        {**empty, "state": "failed", "error": "the provider has no such file any more (status 400, code 100)"},
+        {**empty, "state": "pending"},
+    ]
+    assert shown(f"/v1/messages/{message}")["media"] == wanted
+    assert shown(f"/v1/conversations/{conversation}")["messages"][0]["media"] == wanted
+    _, without = received("meta")
+    assert shown(f"/v1/messages/{without}")["media"] == []

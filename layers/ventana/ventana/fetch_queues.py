@@ -17,6 +17,7 @@ from ventana.messages import InboundMessage, Item
 from ventana.schema.inbound import Recorded
 from ventana.schema.lookups import Contact
 from ventana.schema.media import FileKey
+from ventana.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -25,17 +26,17 @@ ENTRIES_A_CALL = 10
 
 
 class _Queue:
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, call_seconds: float = 3.0) -> None:
+        self._url, self._call_seconds = url, call_seconds
 
     @cached_property
     def _client(self) -> SQSClient:
         import boto3  # slow to import: only what queues pays for it
         from botocore.config import Config
 
-        # A webhook queues before it answers, and a provider waits two seconds for that.
+        half = self._call_seconds / 2
         return boto3.client(
-            "sqs", config=Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 1})
+            "sqs", config=Config(connect_timeout=half, read_timeout=half, retries={"total_max_attempts": 1})
         )
 
     def _put(self, entries: Iterable[dict[str, str]]) -> int:
@@ -58,6 +59,18 @@ class MediaQueue(_Queue):
     def put(self, files: Iterable[FileKey]) -> int:
         """Queue files; returns how many were taken. Raises botocore's errors when the queue is away."""
         return self._put({"MessageBody": json.dumps(asdict(file))} for file in files)
+
+    def put_new(self, items: Sequence[Item], recorded: Sequence[Recorded], seconds_left: float) -> None:
+        """Queue the files of those messages that were really inserted, if there is time, or leave them to the sweep."""
+        files = new_files(items, recorded)
+        if not files or seconds_left < self._call_seconds:
+            return
+        from botocore.exceptions import BotoCoreError, ClientError  # slow to import: most messages are without files
+
+        try:
+            self.put(files)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("files_not_queued", extra={"files": len(files), "error": type(error).__name__})
 
     @staticmethod
     def read(body: str) -> FileKey:

@@ -6,14 +6,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ventana.breaker import Breaker
 from ventana.errors import NotConfigured, StorageUnavailable
-from ventana.messages import Item
+from ventana.messages import InboundMessage, Item
 from ventana.schema.connection import Database
 from ventana.schema.inbound import record_inbound
 from ventana.spill import entries_of
 from ventana.spill_queue import SpillQueue
+
+if TYPE_CHECKING:
+    from ventana.fetch_queues import MediaQueue
+
+FILES_SECONDS = 0.8
+"""Longest wait for the queue of files; where less is left of a provider's patience, the sweep queues them."""
 
 
 def _now() -> datetime:
@@ -23,7 +31,8 @@ def _now() -> datetime:
 class Intake:
     """What it has taken is safe, and may be acknowledged. Without a queue, only the database counts.
 
-    It is patient as long as the provider is: what the database has not used up is the queue's.
+    It is patient as long as the provider is: what the database has not used up is the queue's, or that of the files of
+    what was recorded, which no message waits for.
     """
 
     def __init__(
@@ -33,8 +42,10 @@ class Intake:
         breaker: Breaker,
         patience_seconds: float,
         now: Callable[[], datetime] = _now,
+        media_queue_url: str | None = None,
     ) -> None:
         self._database, self._queue, self._breaker = database, queue, breaker
+        self._media_queue_url = media_queue_url
         self._patience_seconds, self._now = patience_seconds, now
 
     def take(self, items: Sequence[Item]) -> Counter[str]:
@@ -47,7 +58,7 @@ class Intake:
         arrived, until = self._now(), time.monotonic() + self._patience_seconds
         try:
             with self._breaker.guarding():
-                return Counter(row.outcome for row in record_inbound(self._database, items))
+                recorded = record_inbound(self._database, items)
         except (StorageUnavailable, NotConfigured) as error:
             if self._queue is None:
                 raise
@@ -56,3 +67,12 @@ class Intake:
             except StorageUnavailable as refused:
                 raise StorageUnavailable(f"{error}; {refused}") from error
             return Counter(spilled=len(items))
+        if self._media_queue_url and any(isinstance(item, InboundMessage) and item.media for item in items):
+            self._files.put_new(items, recorded, until - time.monotonic())
+        return Counter(row.outcome for row in recorded)
+
+    @cached_property
+    def _files(self) -> MediaQueue:
+        from ventana.fetch_queues import MediaQueue  # most containers never see a file
+
+        return MediaQueue(self._media_queue_url or "", FILES_SECONDS)

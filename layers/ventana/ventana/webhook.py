@@ -75,7 +75,8 @@ def _intake(settings: Settings, database: Database) -> Intake:
     database_seconds = settings.database_timeout_ms / 1000
     patience_seconds = database_seconds + SPARE_SECONDS + 2 * settings.spill_timeout_ms / 1000
     # A call that took half of what it may take was not refused: it was waited for in vain.
-    return Intake(database, spill_queue(settings), Breaker(database_seconds / 2), patience_seconds)
+    breaker = Breaker(database_seconds / 2)
+    return Intake(database, spill_queue(settings), breaker, patience_seconds, media_queue_url=settings.media_queue_url)
 
 
 def raw_request(event: Event, public_base_url: str = "") -> RawRequest:

@@ -15,7 +15,13 @@ CONVERSATION_COLUMNS: LiteralString = """
 """
 MESSAGE_COLUMNS: LiteralString = """
     id::text as id, conversation_id::text as conversation_id, provider, business_address, provider_message_id, role,
-    content, content_type, media_url, metadata, delivery_status, error_code, error_text, created_at, received_at
+    content, content_type, media_url, metadata, delivery_status, error_code, error_text, created_at, received_at,
+    coalesce((
+        select jsonb_agg(jsonb_build_object(
+                   'state', f.state, 'reference', f.reference, 'content_type', f.content_type, 'bytes', f.bytes,
+                   'error', f.error) order by f.place)
+          from message_media f where f.message_id = kommo_messages.id
+    ), '[]') as media
 """
 LIST: LiteralString = (
     "select" + CONVERSATION_COLUMNS + "from kommo_conversations"
@@ -61,7 +67,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One row of kommo_messages, without the provider's own payload."""
+    """One row of kommo_messages, without the provider's own payload; `media` says what became of each of its files."""
 
     id: str
     conversation_id: str
@@ -78,6 +84,7 @@ class Message:
     error_text: str | None
     created_at: datetime
     received_at: datetime | None
+    media: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
