@@ -76,9 +76,9 @@ create function close_window_v1(p_message_id uuid, p_now timestamptz) returns vo
       from closed;
 $$;
 
--- A status that finds no message is parked, and a message that appears takes what is parked: at the same instant neither
--- would see the other. So whoever is about to do one of them waits here for the other to commit. Taken before any row is
--- locked, and in one order by all callers, so that nobody waits for it who holds what the other needs.
+-- A status that finds no message is parked, and a message that appears takes what is parked: at the same instant
+-- neither would see the other. So whoever is about to do one of them waits here for the other to commit. Taken before
+-- any row is locked, and in one order by all callers, so that nobody waits for it who holds what the other needs.
 create function lock_provider_messages_v1(p_names text[]) returns void language plpgsql as $$
 begin
     perform pg_advisory_xact_lock(1448436340, l.key)

@@ -1,0 +1,80 @@
+"""What came of each fault: a row of figures, and the table of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import psycopg
+
+from tests.faults.load import Sent
+
+DRAINED_WITHIN_SECONDS = 60.0
+FOUND = "select provider_message_id, count(*) from kommo_messages where provider_message_id = any(%s) group by 1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Messages of one phase. `lost`: acknowledged and not in the table; `doubled`: there more than once."""
+
+    fault: str
+    sent: int
+    acknowledged: int
+    spilled: int
+    stored: int
+    lost: int
+    doubled: int
+    slowest_kommo_s: float
+    slowest_s: float
+    drain_s: float
+
+
+def settled(dsn: str, fault: str, sent: Iterable[Sent], spilled: int) -> Row:
+    """Wait until everything that was acknowledged in this phase is stored, or for a minute."""
+    requests = [request for request in sent if request.phase == fault]
+    every = {one for request in requests for one in request.ids}
+    promised = {one for request in requests if request.acknowledged for one in request.ids}
+    began, found = time.monotonic(), _stored(dsn, every)
+    while promised - set(found) and time.monotonic() - began < DRAINED_WITHIN_SECONDS:
+        time.sleep(0.1)
+        found = _stored(dsn, every)
+    return Row(
+        fault=fault,
+        sent=len(every),
+        acknowledged=len(promised),
+        spilled=spilled,
+        stored=len(found),
+        lost=len(promised - set(found)),
+        doubled=sum(number > 1 for number in found.values()),
+        slowest_kommo_s=round(max((r.seconds for r in requests if r.provider == "kommo"), default=0.0), 2),
+        slowest_s=round(max((r.seconds for r in requests), default=0.0), 2),
+        drain_s=round(time.monotonic() - began, 1),
+    )
+
+
+def spilled_so_far(state: Path) -> int:
+    """Items that webhooks have let wait, by their logs."""
+    lines = [line for log in (state / "logs").glob("*Webhook.log") for line in log.read_text("utf-8").splitlines()]
+    return sum(json.loads(line).get("spilled", 0) for line in lines if '"spilled"' in line)
+
+
+def table(rows: list[Row]) -> str:
+    """The figures for a person."""
+    names = [field.name.replace("_s", " s").replace("_", " ") for field in fields(Row)]
+    cells = [names, *([str(value) for value in astuple(row)] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    )
+
+
+def _stored(dsn: str, ids: set[str]) -> dict[str, int]:
+    with psycopg.connect(dsn) as connection:
+        return dict(connection.execute(FOUND, [list(ids)]).fetchall())
