@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.client import Client
+from infra.local.places import Places
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
@@ -83,6 +84,11 @@ def running(state: Path, **more: str) -> Iterator[Running]:
         if process.poll() is None:
             process.terminate()
         process.wait(30)
+
+
+def remove(state: Path) -> None:
+    """Delete what a system kept, also what root's Postgres kept outside its state directory."""
+    Places(state).remove()
 
 
 def processes_of(state: Path) -> set[int]:

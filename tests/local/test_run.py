@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.local.running import run_once, running, wait_until_none
+from tests.local.running import remove, run_once, running, wait_until_none
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("run") / "state"
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("run") / "state"
+    yield folder
+    remove(folder)
 
 
 def counts(dsn: str) -> tuple[int, int]:

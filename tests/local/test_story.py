@@ -16,7 +16,7 @@ import pytest
 
 from infra.local.client import Client
 from tests.local.customers import PROVIDERS, Customers, Letter
-from tests.local.running import Running, running, wait_until_none
+from tests.local.running import Running, remove, running, wait_until_none
 
 pytestmark = pytest.mark.e2e
 numbers = itertools.count(10_000_000)
@@ -30,6 +30,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield up
         assert up.end() == 0
     assert wait_until_none(state) == set()
+    remove(state)
 
 
 @pytest.fixture(scope="module")
