@@ -417,6 +417,14 @@ def test_the_connection_is_replaced_when_it_died_in_between(database: Database, 
     assert rows(database, "select count(*) from kommo_messages") == [(2,)]
 
 
+def test_a_primary_that_became_a_replica_is_left(database: Database) -> None:
+    """Its sessions may outlive a failover, and would refuse every message for as long as the container lives."""
+    database.call(lambda connection: connection.execute("set default_transaction_read_only = on"))
+    with pytest.raises(StorageUnavailable, match="25006"):
+        record_inbound(database, [HELLO])
+    assert outcomes(database, [HELLO]) == ["recorded"]
+
+
 def test_an_unreachable_database_stores_nothing_and_says_so() -> None:
     with pytest.raises(StorageUnavailable, match="the database refused"):
         record_inbound(Database(Settings(database_url="postgresql://127.0.0.1:1/nothing")), [HELLO])

@@ -49,6 +49,8 @@ class Database:
                     raise
                 return self._attempt(work, until)
         except psycopg.Error as error:
+            if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                self.close()  # it was the primary once; after a failover its name leads to another server
             raise StorageUnavailable(f"the database refused: {error.sqlstate or type(error).__name__}") from error
 
     def _attempt(self, work: Callable[[Connection], Result], until: float) -> Result:

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -46,8 +46,8 @@ class Watchdog:
             time.sleep(LOOK_SECONDS)
             with self._lock:
                 if self._watched and time.monotonic() > self._watched[0]:
-                    with socket.socket(fileno=os.dup(self._watched[1])) as doubled:
-                        doubled.shutdown(socket.SHUT_RDWR)
+                    with suppress(OSError), socket.socket(fileno=os.dup(self._watched[1])) as doubled:
+                        doubled.shutdown(socket.SHUT_RDWR)  # fails where the connection has just died by itself
                     self._watched = None
 
 
