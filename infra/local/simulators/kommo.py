@@ -1,9 +1,10 @@
-"""Kommo: answering in a talk, the echo of an answer, and the webhook for a customer's message."""
+"""Kommo: answering in a talk, the echo of an answer, contacts and files, and the webhook for a customer's message."""
 
 from __future__ import annotations
 
 import hmac
 import json
+import mimetypes
 import re
 import threading
 import time
@@ -15,11 +16,15 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.callbacks import Webhook
+from infra.local.simulators.files import ANY, handed_out
 from infra.local.simulators.ledger import Fault, Sent
 
 PATH = re.compile(r"/api/v4/talks/([^/]+)/send_message")
+CONTACT = re.compile(r"/api/v4/contacts/(\d+)")
+FILES = ("/attachments/", "/download/")
 FIELD = re.compile(r"(?:message\[add\]|add)\[(\d+)\]\[(talk_id|chat_id|contact_id)\]")
 HOOK = "/webhooks/kommo/"
+AUTHOR = "Carla"
 PATIENCE_SECONDS = 2.0
 TRIES = 3
 TITLES = {
@@ -45,14 +50,20 @@ class KommoSimulator:
         self._lock = threading.Lock()
 
     def owns(self, request: Request) -> bool:
-        """Whether this is a call to Kommo."""
-        return PATH.fullmatch(request.path) is not None
+        """Whether this is a call to Kommo, or to where it keeps files."""
+        return request.path.startswith(FILES) or any(path.fullmatch(request.path) for path in (PATH, CONTACT))
 
     def refuse(self, request: Request) -> Response | None:
-        """Answer what is no send: a wrong token, no talk, no text."""
+        """Answer what is no send: a wrong token, no talk, no text, questions for files and contacts."""
+        if request.path.startswith(FILES):
+            # Open to whoever has the link: a token that came along is a token in the wrong hands.
+            leaked = request.header("authorization")
+            return _error(400, "No token is wanted") if leaked else handed_out(_type_of(request.path))
         wanted = f"Bearer {self._identity.kommo_access_token}"
         if not hmac.compare_digest(request.header("authorization").encode(), wanted.encode()):
             return _error(401, "The token is not valid")
+        if request.method == "GET" and (contact := CONTACT.fullmatch(request.path)):
+            return self._contact(contact[1])
         match = PATH.fullmatch(request.path)
         if request.method != "POST" or match is None or not match[1].isdigit():
             return _error(404, "There is no such talk")
@@ -107,7 +118,10 @@ class KommoSimulator:
         return [self._signed("outgoing_message", message)]
 
     def customer(self, sender: str, text: str | None, payload: dict[str, Any]) -> tuple[Webhook, str]:
-        """A customer's message; `payload` adds fields or replaces them. The same sender is always the same chat."""
+        """A customer's message; `payload` adds fields or replaces them. The same sender is always the same chat.
+
+        An attachment without a link gets one.
+        """
         number = uuid5(NAMESPACE_URL, f"kommo:{sender}").int
         message = {
             "id": str(uuid4()),
@@ -122,11 +136,15 @@ class KommoSimulator:
             "element_id": str(number % 7_000_000),
             "entity_type": "lead",
             "entity_id": str(number % 7_000_000),
-            "author": {"id": str(uuid5(NAMESPACE_URL, f"kommo-author:{sender}")), "type": "external", "name": "Carla"},
+            "author": {"id": str(uuid5(NAMESPACE_URL, f"kommo-author:{sender}")), "type": "external", "name": AUTHOR},
             "origin": "waba",
             **payload,
         }
-        self._remember({**message, "phone": sender})
+        attachment = message.get("attachment")
+        if isinstance(attachment, Mapping):
+            link = f"https://amojo.kommo.com/attachments/{uuid4()}/{attachment.get('file_name', 'picture.jpg')}"
+            message["attachment"] = {"link": link, **attachment}
+        self._remember({**message, "phone": sender, "name": AUTHOR})
         return self._signed("message", message), str(message["id"])
 
     def learn(self, request: Request) -> None:
@@ -140,9 +158,25 @@ class KommoSimulator:
         for item in items.values():
             self._remember(item)
 
+    def _contact(self, contact_id: str) -> Response:
+        """The phone is free text, as people type it. Of customers that were learnt from a hook nothing is known."""
+        with self._lock:
+            talk = next((talk for talk in self._talks.values() if talk.get("contact_id") == contact_id), None)
+        if talk is None:
+            return _error(404, "There is no such contact")
+        phone = talk.get("phone", "")
+        typed = f"+{phone[1:3]} {phone[3:6]}-{phone[6:]}" if phone.startswith("+") else ""
+        fields = [{"field_name": "Phone", "field_code": "PHONE", "values": [{"value": typed, "enum_code": "MOB"}]}]
+        content = {
+            "id": int(contact_id),
+            "name": talk.get("name", ""),
+            "custom_fields_values": fields if typed else None,
+        }
+        return json_response(200, content)
+
     def _remember(self, message: Mapping[str, Any]) -> None:
         if message.get("talk_id") and message.get("chat_id"):
-            known = {key: str(message[key]) for key in ("chat_id", "contact_id", "phone") if key in message}
+            known = {key: str(message[key]) for key in ("chat_id", "contact_id", "phone", "name") if key in message}
             with self._lock:
                 self._talks[str(message["talk_id"])] = {**self._talks.get(str(message["talk_id"]), {}), **known}
 
@@ -156,6 +190,10 @@ class KommoSimulator:
         fields = [*_fields(f"{entity}[add][0]", message), *_fields("account", account)]
         headers = {"content-type": "application/x-www-form-urlencoded", "user-agent": "amoCRM-Webhooks/3.0"}
         return Webhook(self._url, headers, urlencode(fields).encode(), PATIENCE_SECONDS, TRIES)
+
+
+def _type_of(path: str) -> str:
+    return mimetypes.guess_type(path)[0] or ANY
 
 
 def _fields(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Meta's Graph API for messages, and its webhook: statuses and customers' messages."""
+"""Meta's Graph API for messages and their files, and its webhook: statuses and customers' messages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.callbacks import Webhook
+from infra.local.simulators.files import MetaFiles
 from infra.local.simulators.ledger import Fault, Sent
 
 PATH = re.compile(r"/v\d+\.0/(\d+)/messages")
+FILE = re.compile(r"/v\d+\.0/(\d+)")
 PATIENCE_SECONDS = 5.0
 TRIES = 5  # really for seven days
 THROTTLED = "130429"
@@ -37,16 +39,21 @@ class MetaSimulator:
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._url = identity, f"{gateway_url}/webhooks/meta"
+        self._files = MetaFiles()
 
     def owns(self, request: Request) -> bool:
-        """Whether this is a call to the Graph API."""
-        return PATH.fullmatch(request.path) is not None
+        """Whether this is a call to the Graph API, or to where it keeps files."""
+        return request.path == MetaFiles.PATH or any(path.fullmatch(request.path) for path in (PATH, FILE))
 
     def refuse(self, request: Request) -> Response | None:
-        """Answer what is no send: a wrong token, another number, a body that is not in order."""
+        """Answer what is no send: a wrong token, another number, a body that is not in order, questions for files."""
         wanted = f"Bearer {self._identity.meta_access_token}"
         if not hmac.compare_digest(request.header("authorization").encode(), wanted.encode()):
             return _error("190")
+        if request.method == "GET" and request.path == MetaFiles.PATH:
+            return self._files.answer(request)
+        if request.method == "GET" and (file := FILE.fullmatch(request.path)):
+            return self._files.described(file[1])
         match = PATH.fullmatch(request.path)
         if request.method != "POST" or match is None or match[1] != self._identity.meta_phone_number_id:
             return _error("100", "Unsupported post request. Object does not exist", error_subcode=33)
@@ -84,7 +91,7 @@ class MetaSimulator:
         return [self._status(sent, name, error_code) for name in (["failed"] if error_code else REPORTED)]
 
     def customer(self, sender: str, text: str | None, payload: dict[str, Any]) -> tuple[Webhook, str]:
-        """A customer's message; `payload` is merged into the message object."""
+        """A customer's message; `payload` is merged into the message object. A file gets an id and a hash."""
         message: dict[str, Any] = {"id": _wamid(), "timestamp": str(int(time.time()))}
         contact: dict[str, Any] = {"profile": {"name": "Bruno"}}
         if sender.removeprefix("+").isdigit():
@@ -93,7 +100,7 @@ class MetaSimulator:
             message["from_user_id"] = contact["user_id"] = sender
         if text is not None:
             message |= {"type": "text", "text": {"body": text}}
-        message |= payload
+        message = self._files.completed({**message, **payload})
         return self._signed({"contacts": [contact], "messages": [message]}), str(message["id"])
 
     def _status(self, sent: Sent, status: str, error_code: str | None) -> Webhook:

@@ -1,4 +1,4 @@
-"""Twilio's REST API for messages, its status callbacks and its inbound webhook."""
+"""Twilio's REST API for messages and their files, its status callbacks and its inbound webhook."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from uuid import uuid4
 from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.callbacks import Webhook
+from infra.local.simulators.files import TwilioFiles
 from infra.local.simulators.ledger import Fault, Sent
 from infra.local.simulators.twilio_log import VERSION, MessageLog
 
 PATH = re.compile(rf"/{VERSION}/Accounts/([^/]+)/Messages(?:/(\w+)(/Media)?)?\.json")
+FILE = re.compile(rf"/{VERSION}/Accounts/([^/]+)/Messages/\w+/Media/(\w+)")
 PATIENCE_SECONDS = 15.0
 HTTP_STATUS = {"20003": 401, "20404": 404, "20429": 429, "20500": 500, "20503": 503}
 TEXTS = {
@@ -36,14 +38,18 @@ class TwilioSimulator:
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._gateway_url = identity, gateway_url
         self._log = MessageLog(identity.twilio_account_sid)
+        self._files = TwilioFiles(identity.twilio_account_sid)
 
     def owns(self, request: Request) -> bool:
-        """Whether this is a call to Twilio."""
-        return PATH.fullmatch(request.path) is not None
+        """Whether this is a call to Twilio, or to where it keeps files."""
+        ours = any(path.fullmatch(request.path) for path in (PATH, FILE))
+        return ours or request.path.startswith(TwilioFiles.PATH)
 
     def refuse(self, request: Request) -> Response | None:
         """Answer what is no send: wrong credentials, wrong parameters, and questions about messages."""
-        match = PATH.fullmatch(request.path)
+        if request.path.startswith(TwilioFiles.PATH):
+            return self._files.answer(request)
+        match = PATH.fullmatch(request.path) or FILE.fullmatch(request.path)
         account = f"{self._identity.twilio_account_sid}:{self._identity.twilio_auth_token}"
         wanted = "Basic " + base64.b64encode(account.encode()).decode()
         given = request.header("authorization")
@@ -51,6 +57,8 @@ class TwilioSimulator:
             return _error("20003")
         if match is None or match[1] != self._identity.twilio_account_sid:
             return _error("20404")
+        if match.re is FILE:
+            return self._files.redirected(match[2])
         return self._listed(request, match) if request.method == "GET" else self._invalid(_form(request))
 
     def take(self, request: Request) -> Sent:
@@ -78,7 +86,7 @@ class TwilioSimulator:
         return [self._status(url, sent, status, {}) for status in ("sent", "delivered", "read")]
 
     def customer(self, sender: str, text: str | None, payload: dict[str, Any]) -> tuple[Webhook, str]:
-        """A customer's message; `payload` adds parameters or replaces them."""
+        """A customer's message; `payload` adds parameters or replaces them. NumMedia files get an address each."""
         sid, phone = f"SM{uuid4().hex}", sender.startswith("+")
         form = {
             "SmsMessageSid": sid,
@@ -97,6 +105,7 @@ class TwilioSimulator:
             "ApiVersion": VERSION,
             **{name: str(value) for name, value in payload.items()},
         }
+        form = self._files.completed(form)
         self._log.received(form)
         return self._signed(f"{self._gateway_url}/webhooks/twilio", form), form["MessageSid"]
 
