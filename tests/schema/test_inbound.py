@@ -330,6 +330,17 @@ def test_a_late_message_does_not_pretend_that_the_window_is_open(database: Datab
     assert rows(database, "select needs_template from kommo_conversations") == [(True,)]
 
 
+@pytest.mark.parametrize("last", ["null", "now() - interval '3 days'"])
+def test_a_message_takes_the_mark_away(database: Database, last: str) -> None:
+    rows(
+        database,
+        "insert into kommo_conversations (provider, phone, needs_template, last_user_message_at)"
+        f" values ('twilio', '+5511987654321', true, {last}) returning 1",
+    )
+    assert outcomes(database, [HELLO]) == ["recorded"]
+    assert rows(database, "select needs_template, last_user_message_at from kommo_conversations") == [(False, NOW)]
+
+
 def test_a_clock_ahead_of_ours_does_not_lengthen_a_window(database: Database) -> None:
     outcomes(database, [replace(HELLO, sent_at=NOW + timedelta(hours=3))])
     assert rows(database, "select last_user_message_at <= now() from kommo_conversations") == [(True,)]

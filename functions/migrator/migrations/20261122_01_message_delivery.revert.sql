@@ -24,6 +24,21 @@ begin
 end;
 $$;
 
+create or replace function update_kommo_message_counts() returns trigger language plpgsql as $$
+begin
+    update kommo_conversations
+       set message_count = message_count + 1,
+           bot_message_count = bot_message_count + (new.role = 'assistant')::integer,
+           user_message_count = user_message_count + (new.role = 'user')::integer,
+           last_message_at = greatest(last_message_at, new.created_at),
+           last_bot_response_at = case when new.role = 'assistant'
+                                       then greatest(last_bot_response_at, new.created_at)
+                                       else last_bot_response_at end
+     where id = new.conversation_id;
+    return new;
+end;
+$$;
+
 drop table events;
 drop table message_media;
 drop table parked_items;

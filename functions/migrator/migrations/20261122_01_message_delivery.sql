@@ -147,3 +147,24 @@ begin
     return new;
 end;
 $$;
+
+-- As before, and the window in the same write: the trigger above then finds nothing left to do. A conversation has so
+-- many indexes that each write of its row costs as much as the message itself.
+create or replace function update_kommo_message_counts() returns trigger language plpgsql as $$
+declare
+    v_opened_at timestamptz := case when new.role = 'user' and new.opens_window then least(new.created_at, now()) end;
+begin
+    update kommo_conversations
+       set message_count = message_count + 1,
+           bot_message_count = bot_message_count + (new.role = 'assistant')::integer,
+           user_message_count = user_message_count + (new.role = 'user')::integer,
+           last_message_at = greatest(last_message_at, new.created_at),
+           last_bot_response_at = case when new.role = 'assistant'
+                                       then greatest(last_bot_response_at, new.created_at)
+                                       else last_bot_response_at end,
+           last_user_message_at = greatest(last_user_message_at, v_opened_at),
+           needs_template = needs_template and coalesce(v_opened_at <= last_user_message_at, v_opened_at is null)
+     where id = new.conversation_id;
+    return new;
+end;
+$$;

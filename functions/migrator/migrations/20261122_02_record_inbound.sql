@@ -82,7 +82,7 @@ $$;
 create function lock_provider_messages_v1(p_names text[]) returns void language plpgsql as $$
 begin
     perform pg_advisory_xact_lock(1448436340, l.key)
-       from (select distinct hashtext(n) as key from unnest(p_names) n order by 1) l;
+       from (select distinct hashtext(n) & 255 as key from unnest(p_names) n order by 1) l;
 end;
 $$;
 
