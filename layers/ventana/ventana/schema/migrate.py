@@ -29,7 +29,7 @@ from ventana.schema.migrations import Ahead, Drift, Migration, MigrationError, l
 from ventana.schema.report import Component, print_report
 
 Say = Callable[[str], None]
-FOLDER = Path(os.environ.get("MIGRATIONS_FOLDER", "functions/migrator/migrations"))
+FOLDER = Path(__file__).parents[4] / "functions" / "migrator" / "migrations"  # of a checkout; the function says its own
 LOCK_WAIT_SECONDS = 60.0
 LOCK_TRIES = 5
 ACTIONS = ("up", "plan", "verify", "revert", "baseline")
