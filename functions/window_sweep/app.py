@@ -91,7 +91,9 @@ def _publish(tick: dict[str, int]) -> bool:
 
 
 def _fetch(tick: dict[str, int]) -> bool:
-    """Nothing waits for files and phones: a queue that is away fails neither this tick nor them."""
+    """Nothing waits for files and phones: a queue that is away fails no tick, and one that is late leaves them."""
+    if tick["left"]:
+        return False
     try:
         if media:
             tick["media"] += media.put(queue_media(database, BATCH, FETCH_AGAIN))

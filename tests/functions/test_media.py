@@ -571,6 +571,23 @@ def test_a_sweep_goes_on_without_its_queues(
     assert load("window_sweep").handler({}, _Context())["media"] == 0
 
 
+def test_a_tick_that_ran_out_of_time_leaves_files_to_the_next(
+    load: Load,
+    received: Callable[..., tuple[str, str]],
+    rows: Rows,
+    queue_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    received("meta", {"id": "1"})
+    rows("update message_media set due_at = now() returning 1")
+    sweep = load("window_sweep")
+    monkeypatch.setattr(sweep, "EVENTS_A_CALL", 1)
+    monkeypatch.setattr(_Context, "get_remaining_time_in_millis", lambda context: 4_000)
+    tick = sweep.handler({}, _Context())
+    assert (tick["published"], tick["media"], tick["left"]) == (1, 0, 1)
+    assert sweep.handler({}, _Context())["media"] == 1
+
+
 @pytest.mark.parametrize("set_to", ["", None])
 def test_where_nobody_wants_files_nothing_is_queued(
     load: Load,

@@ -19,7 +19,7 @@ select outcome, free_at, attempts, conversation_id::text as conversation_id, pro
   from claim_media_v1(%s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))
 """
 FINISH = "select finish_media_v1(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
-MAX_ATTEMPTS = 12
+MAX_ATTEMPTS = 12  # about two hours by the worker's back-off
 
 
 @dataclass(frozen=True, slots=True)
