@@ -13,6 +13,14 @@ WATCHED = {
     "ParkedAlarm": ("Ventana", "InboundParked"),
     "SpillAlarm": ("Ventana", "InboundSpilled"),
     "SpillDeadLetterAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    "MediaAlarm": ("Ventana", "MediaFailed"),
+    "LookupAlarm": ("Ventana", "LookupPaused"),
+}
+COUNTED = {
+    # f"Inbound{outcome.title()}" in webhook.py, and so on: each under the dimension of every metric of ours
+    "Inbound": {"parked", "spilled"},
+    "Media": {"failed"},
+    "Lookup": {"paused"},
 }
 
 
@@ -28,6 +36,6 @@ def test_an_alarm_watches_what_is_published(stack: Stack, name: str) -> None:
     assert (alarm["Namespace"], alarm["MetricName"], alarm["TreatMissingData"]) == (namespace, metric, "notBreaching")
     assert len(alarm["AlarmDescription"]) > 40
     if namespace == metrics.namespace:
-        # What webhook.py counts as f"Inbound{outcome.title()}", under the dimension of every metric of ours.
-        assert metric.removeprefix("Inbound").lower() in {"parked", "spilled"}
+        (kind,) = (each for each in COUNTED if metric.startswith(each))
+        assert metric.removeprefix(kind).lower() in COUNTED[kind]
         assert alarm["Dimensions"] == [{"Name": "service", "Value": metrics.service}]
