@@ -282,6 +282,14 @@ def test_what_is_still_not_understood_stays_parked(call: Call, parked: Callable[
     assert [item["id"] for item in call("GET", "/v1/parked")[1]["parked"]] == [parked_id]
 
 
+def test_what_no_provider_sent_cannot_be_replayed(call: Call, parked: Callable[..., str]) -> None:
+    """As an entry of the spill queue that was none of ours."""
+    parked_id = parked(Parked("unknown", "no spill entry", b"{}"))
+    status, problem = call("POST", f"/v1/parked/{parked_id}/replay")
+    assert (status, problem["code"]) == (400, "bad_request")
+    assert call("GET", f"/v1/parked/{parked_id}")[1]["body"] == "{}"
+
+
 def test_an_item_that_the_database_refused_is_replayed(call: Call, parked: Callable[..., str], rows: Rows) -> None:
     message = InboundMessage("twilio", "+14155238886", "SM1", Customer(phone="+5511"), "text", "hola")
     parked_id = parked(replace(message, content_type="hologram"))  # type: ignore[arg-type]

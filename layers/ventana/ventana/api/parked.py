@@ -12,8 +12,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from ventana.api.answers import answer
 from ventana.api.requests import ProviderName
 from ventana.api.services import Services
-from ventana.errors import NotFound
-from ventana.providers import parser_named
+from ventana.errors import BadRequest, NotFound
+from ventana.providers import PROVIDERS, parser_named
 from ventana.providers.base import RawRequest
 from ventana.schema.inbound import Recorded, record_inbound, record_json
 from ventana.schema.parked import ParkedItem, find_parked, list_parked, mark_replayed
@@ -65,6 +65,8 @@ def _replay(services: Services, item: ParkedItem) -> list[Recorded]:
     """A refused item is already in our words; everything else is a webhook body to be parsed again."""
     if item.item is not None:
         return record_json(services.database, [item.item], item.received_at)
+    if item.provider not in PROVIDERS:
+        raise BadRequest("no provider's parser reads this item: it came out of the spill queue, and was none of ours")
     headers = {"content-type": item.content_type or "application/json"}
     request = RawRequest("POST", "", headers, item.body or b"")
     return record_inbound(services.database, parser_named(item.provider)(request), item.received_at)
