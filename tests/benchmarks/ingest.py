@@ -15,6 +15,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tests.benchmarks.figures import Row, row
+from tests.benchmarks.population import MESSAGES, populate
 from tests.benchmarks.system import KINDS, System, as_sent, running
 from tests.benchmarks.webhooks import Kind, event_of
 from ventana.providers import provider_named
@@ -62,6 +63,7 @@ def measure(rounds: int = 11) -> list[Row]:
     """Interleave all subjects, in another order each round."""
     with running() as system, psycopg.connect(system.dsn, autocommit=True) as connection:
         connection.execute(FLOOR_TABLE)
+        populate(connection)
         subjects = list(_subjects(system, connection))
         samples: dict[str, list[Sample]] = {subject.name: [] for subject in subjects}
         shuffled = random.Random(1)  # the same orders in each run
@@ -141,8 +143,9 @@ def _check(connection: Connection, rounds: int) -> None:
     texts = sum(kind.size for kind in KINDS if not kind.is_status) + 1
     statuses = sum(kind.is_status for kind in KINDS)
     found = connection.execute(
-        "select count(*) filter (where role = 'user'), count(*) filter (where delivery_status in ('sent', 'delivered'))"
-        " from kommo_messages"
+        "select count(*) filter (where role = 'user') - %s,"
+        " count(*) filter (where delivery_status in ('sent', 'delivered')) from kommo_messages",
+        [MESSAGES],
     ).fetchone()
     if found != (texts * CALLS * rounds, statuses * CALLS * rounds):
         raise SystemExit(f"{found} messages and statuses stored, not {(texts, statuses)} times {CALLS * rounds}")
