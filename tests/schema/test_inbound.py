@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -491,3 +492,24 @@ def test_a_statement_on_a_silent_connection_ends_in_time(database_url: str) -> N
         )
     assert impatient.value("select 1") == 1
     impatient.close()
+
+
+READ = """
+select sum(seq_tup_read)::bigint + sum(idx_tup_fetch)::bigint
+  from pg_stat_user_tables where relname in ('kommo_conversations', 'kommo_messages', 'parked_statuses')
+"""
+
+
+def test_what_is_read_does_not_grow_with_the_tables(database: Database) -> None:
+    """Plans are made while the tables are empty and kept: they must be good for full ones as well."""
+    rows_read: list[int] = []
+    for hundred in range(6):
+        for number in range(hundred * 100, hundred * 100 + 100):
+            ana = Customer(phone=f"+55119{number:08}", user_id=f"BR.{number}")
+            message = replace(HELLO, provider_message_id=f"SM{number}", customer=ana)
+            outcomes(database, [message, replace(SENT, provider_message_id=f"SMo{number}", customer=ana)])
+            outcomes(database, [status("read", f"SMo{number}"), status("sent", f"SM?{number}")])
+        rows(database, "select pg_stat_force_next_flush()")
+        rows_read.append(int(rows(database, READ)[0][0]))
+    steps = [after - before for before, after in pairwise(rows_read)]
+    assert max(steps) < 1.2 * min(steps), steps

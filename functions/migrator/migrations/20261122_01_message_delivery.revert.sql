@@ -46,6 +46,7 @@ drop table parked_statuses;
 drop table message_status_history;
 
 drop index idx_messages_unfinished;
+drop index idx_messages_in_flight;
 drop index idx_messages_provider_message;
 alter table kommo_messages drop constraint kommo_messages_content_type_check;
 alter table kommo_messages add constraint kommo_messages_content_type_check

@@ -14,13 +14,14 @@ select
         )
     ) as "column kommo_messages.* (10 of delivery)",
     (
-        select count(*) = 6 and bool_and(indisvalid) from pg_index
+        select count(*) = 7 and bool_and(indisvalid) from pg_index
         where indexrelid in (
             to_regclass('idx_meta_conversation_phone'), to_regclass('idx_conversations_provider_user'),
             to_regclass('idx_conversations_window_closing'), to_regclass('idx_conversations_window_open'),
-            to_regclass('idx_messages_provider_message'), to_regclass('idx_messages_unfinished')
+            to_regclass('idx_messages_provider_message'), to_regclass('idx_messages_unfinished'),
+            to_regclass('idx_messages_in_flight')
         )
-    ) as "index of delivery (6)",
+    ) as "index of delivery (7)",
     to_regclass('message_status_history') is not null as "table message_status_history",
     to_regclass('parked_statuses') is not null as "table parked_statuses",
     to_regclass('parked_items') is not null as "table parked_items",

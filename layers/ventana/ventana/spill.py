@@ -51,7 +51,7 @@ def entries_of(items: Sequence[Item], received_at: datetime) -> list[Entry]:
     groups: dict[str, list[str]] = {}
     for item in items:
         content = as_json(item)
-        text = dumped(content)
+        text = dumped(content, ascii_only=True)
         groups.setdefault(_group(content, text), []).append(text)
     return [
         # A later part of the same webhook stays later, as it is when all of it is recorded at once.

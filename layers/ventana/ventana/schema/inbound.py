@@ -139,13 +139,18 @@ def _media(media: Media) -> dict[str, str]:
     return {name: value for name in names if (value := getattr(media, name))}
 
 
-def dumped(items: Any) -> str:
+def dumped(items: Any, *, ascii_only: bool = False) -> str:
     """JSON that Postgres takes: no NUL, no lone surrogate, no number that is none. Cleaned only where needed."""
     try:
-        text = json.dumps(items, allow_nan=False, default=str)
+        text = json.dumps(items, allow_nan=False, ensure_ascii=False, default=str)
+        text.encode()  # fails on half an emoji
     except ValueError:
-        return json.dumps(_clean(items), default=str)
-    return json.dumps(_clean(items), default=str) if "\\u0000" in text or "\\ud" in text else text
+        text = ""
+    if not text or "\\u0000" in text:
+        items = _clean(items)
+    elif not ascii_only:
+        return text
+    return json.dumps(items, ensure_ascii=ascii_only, default=str)
 
 
 def _clean(value: Any) -> Any:

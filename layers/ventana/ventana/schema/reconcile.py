@@ -25,7 +25,7 @@ on conflict (provider) do update
 """
 KNOWN = """
 select provider_message_id from kommo_messages
- where provider = %s and provider_message_id = any(%s) and provider_message_id is not null
+ where provider is not distinct from %s and provider_message_id = any(%s) and provider_message_id is not null
 """
 
 

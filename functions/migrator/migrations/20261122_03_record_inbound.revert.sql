@@ -1,12 +1,5 @@
 drop function record_inbound_v1(jsonb, timestamptz);
 drop function record_message_v1(jsonb, timestamptz);
-drop function learn_customer_v1(uuid, jsonb, timestamptz);
-drop function record_preference_v1(jsonb, timestamptz);
-drop function record_identity_v1(jsonb, timestamptz);
-drop function conversation_of_v1(jsonb, timestamptz);
-drop function merge_conversations_v1(uuid, uuid, timestamptz);
-drop function find_conversation_v1(text, jsonb);
-drop function phone_forms_v1(text);
 drop function apply_parked_statuses_v1(text, text, timestamptz);
 drop function record_status_v1(jsonb, timestamptz);
 drop function lock_provider_messages_v1(text[]);

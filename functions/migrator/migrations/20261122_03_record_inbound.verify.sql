@@ -6,13 +6,5 @@ select
     to_regprocedure('apply_parked_statuses_v1(text, text, timestamptz)') is not null as "function apply_parked_statuses_v1()",
     to_regprocedure('move_message_v1(uuid, text, timestamptz, text, text, text)') is not null as "function move_message_v1()",
     to_regprocedure('close_window_v1(uuid, timestamptz)') is not null as "function close_window_v1()",
-    to_regprocedure('phone_forms_v1(text)') is not null as "function phone_forms_v1()",
-    to_regprocedure('find_conversation_v1(text, jsonb)') is not null as "function find_conversation_v1()",
-    to_regprocedure('merge_conversations_v1(uuid, uuid, timestamptz)') is not null
-        as "function merge_conversations_v1()",
-    to_regprocedure('conversation_of_v1(jsonb, timestamptz)') is not null as "function conversation_of_v1()",
-    to_regprocedure('record_identity_v1(jsonb, timestamptz)') is not null as "function record_identity_v1()",
-    to_regprocedure('record_preference_v1(jsonb, timestamptz)') is not null as "function record_preference_v1()",
-    to_regprocedure('learn_customer_v1(uuid, jsonb, timestamptz)') is not null as "function learn_customer_v1()",
     to_regprocedure('park_item_v1(text, text, text, bytea, text, jsonb, timestamptz)') is not null as "function park_item_v1()",
     to_regprocedure('delivery_rank_v1(text)') is not null as "function delivery_rank_v1()";

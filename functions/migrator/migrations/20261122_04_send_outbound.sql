@@ -1,4 +1,5 @@
 -- Answers: accepted with the window decided on the locked row, claimed by one sender at a time, finished once.
+-- Without sequential scans, as record_inbound_v1: plans outlive the size that the tables had when they were made.
 
 -- How long a customer's message keeps the window open, by channel; null: the channel has no window.
 -- The same table is in ventana/window.py.
@@ -21,9 +22,10 @@ create function accept_outbound_v1(
     p_margin interval, p_now timestamptz default clock_timestamp()
 ) returns table (
     outcome text, conversation_id uuid, status text, closed_at timestamptz
-) language plpgsql as $$
+) language plpgsql set enable_seqscan = off as $$
 declare
     c kommo_conversations%rowtype;
+    v_id uuid := p_conversation_id;
 begin
     select m.conversation_id, m.delivery_status into conversation_id, status from kommo_messages m where m.id = p_id;
     if found then
@@ -32,13 +34,11 @@ begin
         return;
     end if;
 
-    if p_conversation_id is not null then
-        select * into c from kommo_conversations k where k.id = p_conversation_id for no key update;
-    else
-        select * into c from kommo_conversations k
-         where k.provider = p_provider and (k.phone = any(phone_forms_v1(p_to)) or k.provider_user_id = p_to)
-         order by (k.phone = p_to) desc nulls last, k.last_user_message_at desc nulls last limit 1 for no key update;
+    if v_id is null then
+        v_id := find_conversation_v1(
+            p_provider, jsonb_build_object(case when p_to like '+%' then 'phone' else 'user_id' end, p_to));
     end if;
+    select * into c from kommo_conversations k where k.id = v_id for no key update;
     if c.id is null then
         outcome := 'not_found';
         return next;
@@ -72,7 +72,7 @@ create function claim_outbound_v1(
     outcome text, conversation_id uuid, provider text, business_address text, content text, attempts integer,
     phone text, provider_user_id text, kommo_chat_id text, kommo_contact_id text, kommo_lead_id text,
     kommo_talk_id text
-) language plpgsql as $$
+) language plpgsql set enable_seqscan = off as $$
 declare
     m kommo_messages%rowtype;
     c kommo_conversations%rowtype;
@@ -122,7 +122,7 @@ $$;
 -- The provider took it. A status or an echo may have been faster: then the row knows already, and keeps what it knows.
 create function finish_sent_v1(
     p_id uuid, p_provider_message_id text, p_status text, p_now timestamptz default clock_timestamp()
-) returns text language plpgsql as $$
+) returns text language plpgsql set enable_seqscan = off as $$
 declare
     m kommo_messages%rowtype;
     v_status text;
@@ -135,7 +135,8 @@ begin
     end if;
     -- An echo that could not be matched to this row in time was stored as a row of its own: it is this message.
     delete from kommo_messages k
-     where k.provider = m.provider and k.provider_message_id = p_provider_message_id and k.id <> p_id
+     where k.provider_message_id = p_provider_message_id and k.provider_message_id is not null
+       and k.provider is not distinct from m.provider and k.id <> p_id
        and k.business_address = m.business_address and k.conversation_id = m.conversation_id and k.role = 'assistant';
     if found then
         update kommo_conversations c
@@ -156,7 +157,7 @@ $$;
 create function finish_unsent_v1(
     p_id uuid, p_outcome text, p_error_code text, p_error_text text, p_window_shut boolean, p_max_attempts integer,
     p_now timestamptz default clock_timestamp()
-) returns text language plpgsql as $$
+) returns text language plpgsql set enable_seqscan = off as $$
 declare
     v_status text;
 begin
