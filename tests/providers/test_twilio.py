@@ -13,6 +13,7 @@ from tests.providers.cases.twilio.signing import sign
 from ventana.errors import BadSignature
 from ventana.providers.base import Acknowledgement, RawRequest
 from ventana.providers.twilio import PROVIDER
+from ventana.secrets import ProviderSecrets
 
 FORM = "application/x-www-form-urlencoded"
 BODY = b"MessageSid=SM1&From=whatsapp%3A%2B5511987650001&To=whatsapp%3A%2B14155238886&Body="
@@ -98,6 +99,26 @@ def test_url_that_differs_in_more_is_refused(called: str, signed: str) -> None:
     request = replace(sign(post(signed), "auth-token-new"), url=called)
     with pytest.raises(BadSignature):
         PROVIDER.verify(request, secrets_of("twilio"))
+
+
+@pytest.mark.parametrize(
+    ("fragment", "more", "known"),
+    [
+        ("#rc=3&rp=5xx,ct,rt&rt=4000", {}, True),
+        ("#rc=2", {}, False),
+        ("#rc=2", {"url_fragments": ["#rc=2"]}, True),
+    ],
+)
+def test_url_may_be_signed_with_the_options_behind_it(fragment: str, more: dict[str, list[str]], known: bool) -> None:
+    """The fragment never reaches us, and whether it is signed is not known for sure."""
+    url = "https://gw.example.com/webhooks/twilio"
+    request = replace(sign(post(url + fragment), "new"), url=url)
+    secrets = ProviderSecrets("twilio", {"auth_tokens": ["new"], **more})
+    if known:
+        PROVIDER.verify(request, secrets)
+    else:
+        with pytest.raises(BadSignature):
+            PROVIDER.verify(request, secrets)
 
 
 def test_account_sid_proves_nothing() -> None:

@@ -4,6 +4,7 @@ In Secrets Manager a provider's secret is one JSON object. Every value is a stri
 a list verify, the first one is used for sending:
 
     twilio  {"account_sid": "AC…", "auth_tokens": ["new", "old"]}
+            and where webhook URLs carry other options than README's {"url_fragments": ["#rc=2"]}
     meta    {"app_secrets": […], "verify_tokens": […], "access_tokens": […]}
     kommo   {"webhook_tokens": […], "access_tokens": […], "account_id": "…", "subdomain": "…"}
             and for an account that owns a chat channel {"channel_secrets": […], "amojo_account_id": "…"}
@@ -48,9 +49,13 @@ class ProviderSecrets:
         """The value to use when we are the caller. Raises NotConfigured when there is none."""
         return self.every(name)[0]
 
+    def optional(self, name: str) -> tuple[str, ...]:
+        """All values of an entry that need not be there."""
+        return self._values.get(name, ())
+
     def get(self, name: str) -> str | None:
         """The first value of an optional entry."""
-        return next(iter(self._values.get(name, ())), None)
+        return next(iter(self.optional(name)), None)
 
 
 class SecretStore:

@@ -18,6 +18,12 @@ from ventana.providers.twilio.form import is_json, pairs, query
 from ventana.secrets import ProviderSecrets
 
 HEADER = "x-twilio-signature"
+FRAGMENTS = ("", "#rc=3&rp=5xx,ct,rt&rt=4000")
+"""What may stand behind the URL where it is set at Twilio: nothing, or the options that README recommends.
+
+It is not known for sure whether Twilio signs the URL with these options or without: they never reach us. Others than
+these are named in the secret, as "url_fragments".
+"""
 
 
 class Parameters(dict[str, list[str]]):
@@ -36,15 +42,20 @@ class Parameters(dict[str, list[str]]):
 def verify(request: RawRequest, secrets: ProviderSecrets) -> None:
     """Raise BadSignature unless an auth token signed the URL, plus the parameters of a form.
 
-    The validator tries the URL with and without its port. Sub-accounts sign with tokens of their own, so any live
-    token will do and the AccountSid proves nothing. The hash of a JSON body is compared over the raw bytes.
+    The validator tries the URL with and without its port, and we without and with the options behind it. Sub-accounts
+    sign with tokens of their own, so any live token will do and the AccountSid proves nothing. The hash of a JSON body
+    is compared over the raw bytes.
     """
     tokens = secrets.every("auth_tokens")
     given = request.headers.get(HEADER, "")
     try:
         signed = Parameters(() if request.method == "GET" or is_json(request) else pairs(request))
         algorithm = get_signature_algorithm(request.headers.get(SIGNATURE_SETTINGS_HEADER.lower()))
-        known = any(RequestValidator(token).validate(request.url, signed, given, algorithm) for token in tokens)
+        known = any(
+            RequestValidator(token).validate(request.url + fragment, signed, given, algorithm)
+            for fragment in dict.fromkeys((*FRAGMENTS, *secrets.optional("url_fragments")))
+            for token in tokens
+        )
     except ValueError:  # a port that is none, more fields than any webhook has, text that no UTF-8 can hold
         known = False
     if not (known and given and _body_matches(request)):
