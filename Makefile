@@ -19,7 +19,8 @@ run: $(VENV_READY) ## the whole system on PORT (3000) with a short story; RUN_ON
 
 .PHONY: test
 test: $(VENV_READY) ## all tests, in parallel and in random order; ARGS="-k window" picks some
-	@.venv/bin/python -m pytest -n auto --dist loadfile -q $(ARGS)
+	@# One worker more than there are cores: the tests of the whole system mostly wait.
+	@.venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile -q $(ARGS)
 
 .PHONY: check
 check: $(VENV_READY) ## lint, formatting, types
