@@ -5,7 +5,6 @@ claim → media_source → download → put → finish. A message never waits fo
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ventana.back_off import back_off
 from ventana.download import Downloaded, download
 from ventana.errors import FetchError, NotConfigured, StorageUnavailable, Unacceptable, Unavailable
 from ventana.fetch_queues import MediaQueue
@@ -70,7 +70,7 @@ def keep(record: SQSRecord) -> None:
     try:
         stored = _stored(key, claim)
     except FetchError as error:
-        pause = _pause(attempt)
+        pause = back_off(attempt, FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         state = finish_failed(database, key, attempt, error, timedelta(seconds=pause))
         _tell(key, claim, state, reason=str(error))
         if state == "pending":
@@ -136,11 +136,6 @@ def _tell(key: FileKey, claim: MediaClaim, state: str | None, **more: str | int)
 
 def _code(error: BotoCoreError | ClientError) -> str:
     return str(error.response["Error"].get("Code")) if isinstance(error, ClientError) else type(error).__name__
-
-
-def _pause(attempt: int) -> int:
-    longest: int = min(FIRST_RETRY_SECONDS << (attempt - 1), LONGEST_RETRY_SECONDS)
-    return max(1, round(longest * random.uniform(0.5, 1)))  # noqa: S311 - jitter
 
 
 def _seconds_until(moment: datetime) -> int:

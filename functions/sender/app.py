@@ -6,7 +6,6 @@ what may have been sent is uncertain and is never sent a second time.
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ventana.back_off import back_off
 from ventana.errors import NotConfigured, SendError, Uncertain, Unreachable
 from ventana.http import transport
 from ventana.messages import OutboundMessage, Receipt
@@ -70,7 +70,9 @@ def deliver(record: SQSRecord) -> None:
         code = error.provider_code or error.code
         logger.warning("unsent", extra={"message_id": message_id, "code": code, "status": status})
         if status == "queued":
-            queue.delay(record.receipt_handle, _back_off(claim.attempts or 1))
+            queue.delay(
+                record.receipt_handle, back_off(claim.attempts or 1, FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+            )
             raise TryAgain("the provider did not take it yet") from error
         return
     status = finish_sent(database, message_id, receipt)
@@ -89,8 +91,3 @@ def _send(message: OutboundMessage) -> Receipt:
     except Exception as error:
         log_bug("send_failed", error, message_id=message.id)
         raise Uncertain(f"sending ended in {type(error).__name__}") from error
-
-
-def _back_off(attempts: int) -> int:
-    longest: int = min(FIRST_RETRY_SECONDS << (attempts - 1), LONGEST_RETRY_SECONDS)
-    return max(1, round(longest * random.uniform(0.5, 1)))  # noqa: S311 - jitter

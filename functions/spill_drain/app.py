@@ -6,13 +6,13 @@ An entry that is none of ours is parked: nothing comes again for ever.
 
 from __future__ import annotations
 
-import random
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ventana.back_off import back_off
 from ventana.breaker import Breaker
 from ventana.errors import NotConfigured, StorageUnavailable
 from ventana.messages import Parked
@@ -99,6 +99,4 @@ def _postpone(records: list[SQSRecord]) -> None:
 
 
 def _back_off(record: SQSRecord) -> int:
-    received = min(int(record.attributes.approximate_receive_count), 16)
-    longest: int = min(FIRST_RETRY_SECONDS << (received - 1), LONGEST_RETRY_SECONDS)
-    return max(1, round(longest * random.uniform(0.5, 1)))  # noqa: S311 - jitter
+    return back_off(int(record.attributes.approximate_receive_count), FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)

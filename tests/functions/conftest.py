@@ -33,18 +33,6 @@ SECRETS = {
 }
 
 
-class Context:
-    """What Lambda hands to a handler."""
-
-    function_name = "function"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
-    aws_request_id = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
-
-
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str, str]]:
     """Secrets, queues and bus in moto, and the environment that template.yaml gives to a function."""

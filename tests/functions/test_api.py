@@ -11,6 +11,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from tests.functions.lambda_context import Context
 from ventana.messages import Customer, InboundMessage, Parked
 from ventana.schema.connection import Database
 from ventana.schema.inbound import record_inbound
@@ -32,7 +33,7 @@ def call(load: Load, events: Events) -> Call:
     def send(method: str, path: str, body: Any = None, query: str = "") -> tuple[int, Any]:
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         event = events["http"](method, path, raw, {"content-type": "application/json"}, query)
-        response = app.handler(event, _Context())
+        response = app.handler(event, Context())
         found = json.loads(response["body"])
         kind = "application/json" if response["statusCode"] < 400 else "application/problem+json"
         headers = {**response.get("headers", {}), **response.get("multiValueHeaders", {})}
@@ -43,13 +44,6 @@ def call(load: Load, events: Events) -> Call:
         return response["statusCode"], found
 
     return send
-
-
-class _Context:
-    function_name = "api"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:api"
-    aws_request_id = "request"
 
 
 @pytest.fixture
@@ -208,7 +202,7 @@ def test_statistics_are_the_view(call: Call, conversation: str) -> None:
 def test_health_tells_the_truth(call: Call, load: Load, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("GET", "/v1/health") == (200, {"status": "ok"})
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nothing")
-    response = load("api").handler(events["http"]("GET", "/v1/health"), _Context())
+    response = load("api").handler(events["http"]("GET", "/v1/health"), Context())
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (503, "storage_unavailable")
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -16,6 +14,8 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from tests.functions.lambda_context import Context
+from tests.functions.loopback import Quiet, serving
 from ventana.schema.connection import Database
 from ventana.schema.lookups import (
     Contact,
@@ -54,7 +54,7 @@ class Peer:
 def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]:
     state = Peer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             state.asked.append((self.path, self.headers.get("authorization"), time.monotonic()))
             status, content = state.answer
@@ -65,18 +65,10 @@ def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("SIMULATOR_URL", state.url)
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as origin:
+        state.url = origin
+        monkeypatch.setenv("SIMULATOR_URL", state.url)
+        yield state
 
 
 @pytest.fixture
@@ -114,13 +106,13 @@ class Sweep:
     app: Any
 
     def __call__(self) -> list[str]:
-        self.load("window_sweep").handler({}, _Context())
+        self.load("window_sweep").handler({}, Context())
         return self.work()
 
     def work(self) -> list[str]:
         sqs, again = boto3.client("sqs"), []
         while entries := sqs.receive_message(QueueUrl=self.queue_url, AttributeNames=["All"]).get("Messages"):
-            answer = self.app.handler({"Records": [_record(entry) for entry in entries]}, _Context())
+            answer = self.app.handler({"Records": [_record(entry) for entry in entries]}, Context())
             again += [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
             for entry in entries:
                 if entry["MessageId"] not in again:
@@ -133,16 +125,6 @@ def sweep(load: Load, queue_url: str, peer: Peer, monkeypatch: pytest.MonkeyPatc
     app = load("contact_lookup")
     monkeypatch.setattr(app, "SECONDS_A_CALL", 0)
     return Sweep(load, queue_url, app)
-
-
-class _Context:
-    function_name = "contact_lookup"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:contact_lookup"
-    aws_request_id = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
 
 
 def _record(entry: Any) -> dict[str, Any]:
@@ -267,7 +249,7 @@ def test_entries_of_an_account_share_a_group_and_nothing_else_does(
     sweep: Sweep, customers: Customers, load: Load, queue_url: str
 ) -> None:
     customers(("7", "100"), ("8", "100"), ("9", "200"), ("10", None), ("ñ\n" * 200, "100"))
-    assert load("window_sweep").handler({}, _Context())["lookups"] == 5
+    assert load("window_sweep").handler({}, Context())["lookups"] == 5
     groups: dict[str, set[str]] = {}
     sqs = boto3.client("sqs")
     while entries := sqs.receive_message(
@@ -307,10 +289,10 @@ def test_a_database_that_is_away_leaves_the_entry_in_the_queue(
     sweep: Sweep, customers: Customers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     customers(("7", "100"))
-    sweep.load("window_sweep").handler({}, _Context())
+    sweep.load("window_sweep").handler({}, Context())
     monkeypatch.setattr(sweep.app, "database", Database(Settings(database_url="postgresql://127.0.0.1:1/x")))
     (entry,) = boto3.client("sqs").receive_message(QueueUrl=sweep.queue_url, AttributeNames=["All"])["Messages"]
-    assert sweep.app.handler({"Records": [_record(entry)]}, _Context())["batchItemFailures"]
+    assert sweep.app.handler({"Records": [_record(entry)]}, Context())["batchItemFailures"]
 
 
 def test_logs_hold_no_phone_and_no_name(capsys: pytest.CaptureFixture[str], sweep: Sweep, customers: Customers) -> None:

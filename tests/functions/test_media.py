@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +17,8 @@ import psycopg
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from tests.functions.lambda_context import Context
+from tests.functions.loopback import Quiet, serving
 from ventana.errors import Unavailable
 from ventana.fetch_queues import MediaQueue
 from ventana.schema.connection import Database
@@ -55,7 +55,7 @@ class Peer:
 def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]:
     state = Peer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             state.asked.append((self.path, self.headers.get("authorization")))
             time.sleep(state.hang)
@@ -70,18 +70,10 @@ def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]
             except ConnectionError:  # the worker had enough
                 self.close_connection = True
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("SIMULATOR_URL", state.url)
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as origin:
+        state.url = origin
+        monkeypatch.setenv("SIMULATOR_URL", state.url)
+        yield state
 
 
 @pytest.fixture
@@ -132,7 +124,7 @@ def keep(load: Load, queue_url: str, peer: Peer) -> Callable[..., bool]:
     def work(message_id: str, place: int = 0) -> bool:
         app.queue.put([FileKey(message_id, place)])
         entries = sqs.receive_message(QueueUrl=queue_url, AttributeNames=["All"])["Messages"]
-        answer = app.handler({"Records": [_record(entry) for entry in entries]}, _Context())
+        answer = app.handler({"Records": [_record(entry) for entry in entries]}, Context())
         if not answer["batchItemFailures"]:
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=entries[0]["ReceiptHandle"])
         return bool(answer["batchItemFailures"])
@@ -153,16 +145,6 @@ def _record(entry: Any) -> dict[str, Any]:
         "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:media",
         "awsRegion": "us-east-1",
     }
-
-
-class _Context:
-    function_name = "media"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:media"
-    aws_request_id = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
 
 
 def due_again(rows: Rows) -> None:
@@ -553,9 +535,9 @@ def test_a_queue_that_is_away_fails_no_webhook(
     assert rows("select state from message_media") == [("pending",)]
     monkeypatch.setenv("MEDIA_QUEUE_URL", queue_url)
     sweep = load("window_sweep")
-    assert sweep.handler({}, _Context())["media"] == 0
+    assert sweep.handler({}, Context())["media"] == 0
     rows("update message_media set due_at = now() returning 1")
-    assert [sweep.handler({}, _Context())["media"] for _ in range(2)] == [1, 0]
+    assert [sweep.handler({}, Context())["media"] for _ in range(2)] == [1, 0]
     assert len(queued(queue_url)) == 1
 
 
@@ -565,10 +547,10 @@ def test_a_sweep_goes_on_without_its_queues(
     received("meta", {"id": "1"})
     rows("update message_media set due_at = now() returning 1")
     monkeypatch.setenv("MEDIA_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/nowhere")
-    assert load("window_sweep").handler({}, _Context())["published"] == 1
+    assert load("window_sweep").handler({}, Context())["published"] == 1
     rows("update message_media set due_at = now() returning 1")
     monkeypatch.setenv("MEDIA_QUEUE_URL", "")
-    assert load("window_sweep").handler({}, _Context())["media"] == 0
+    assert load("window_sweep").handler({}, Context())["media"] == 0
 
 
 def test_a_tick_that_ran_out_of_time_leaves_files_to_the_next(
@@ -582,10 +564,9 @@ def test_a_tick_that_ran_out_of_time_leaves_files_to_the_next(
     rows("update message_media set due_at = now() returning 1")
     sweep = load("window_sweep")
     monkeypatch.setattr(sweep, "EVENTS_A_CALL", 1)
-    monkeypatch.setattr(_Context, "get_remaining_time_in_millis", lambda context: 4_000)
-    tick = sweep.handler({}, _Context())
+    tick = sweep.handler({}, Context(remaining=4_000))
     assert (tick["published"], tick["media"], tick["left"]) == (1, 0, 1)
-    assert sweep.handler({}, _Context())["media"] == 1
+    assert sweep.handler({}, Context())["media"] == 1
 
 
 @pytest.mark.parametrize("set_to", ["", None])
@@ -639,7 +620,7 @@ def test_operators_see_what_became_of_each_file(
     api = load("api")
 
     def shown(path: str) -> dict[str, Any]:
-        answer = api.handler(events["http"]("GET", path), _Context())
+        answer = api.handler(events["http"]("GET", path), Context())
         assert answer["statusCode"] == 200
         body: dict[str, Any] = json.loads(answer["body"])
         return body

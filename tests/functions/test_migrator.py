@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.functions.loopback import Quiet, serving
 from ventana.schema.migrate import FOLDER
 from ventana.schema.migrations import Drift
 from ventana.schema.migrations import load as load_folder
@@ -30,23 +29,15 @@ def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The address that CloudFormation gives for answers, and what was put there."""
     answers: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_PUT(self) -> None:
             answers.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/answer", answers
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as origin:
+        yield f"{origin}/answer", answers
 
 
 def resource(url: str, kind: str) -> dict[str, Any]:

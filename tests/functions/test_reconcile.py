@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from tests.functions.loopback import Quiet, serving
 from ventana.errors import StorageUnavailable
 from ventana.providers.kommo import reconcile as kommo
 from ventana.providers.twilio import reconcile as twilio
@@ -106,7 +105,7 @@ class Peer:
 def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]:
     state = Peer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             status, body = state.answer(self.path)
             state.authorizations.add(self.headers.get("authorization", ""))
@@ -115,20 +114,12 @@ def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("SIMULATOR_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("RECONCILE_PROVIDERS", "twilio")
-    monkeypatch.setattr(twilio, "CALLS_PER_SECOND", 1000)
-    monkeypatch.setattr(kommo, "CALLS_PER_SECOND", 1000)
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as origin:
+        monkeypatch.setenv("SIMULATOR_URL", origin)
+        monkeypatch.setenv("RECONCILE_PROVIDERS", "twilio")
+        monkeypatch.setattr(twilio, "CALLS_PER_SECOND", 1000)
+        monkeypatch.setattr(kommo, "CALLS_PER_SECOND", 1000)
+        yield state
 
 
 @pytest.fixture

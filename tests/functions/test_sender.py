@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
+
+from tests.functions.lambda_context import Context
+from tests.functions.loopback import Quiet, serving
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 Load = Callable[[str], Any]
@@ -44,7 +45,7 @@ class Peer:
 def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]:
     state = Peer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             state.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
@@ -59,18 +60,10 @@ def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]
             self.end_headers()
             self.wfile.write(raw)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("SIMULATOR_URL", state.url)
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as origin:
+        state.url = origin
+        monkeypatch.setenv("SIMULATOR_URL", state.url)
+        yield state
 
 
 @pytest.fixture
@@ -100,13 +93,6 @@ def accepted(rows: Rows) -> Callable[[str], str]:
     return make
 
 
-class _Context:
-    function_name = "sender"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:sender"
-    aws_request_id = "request"
-
-
 @pytest.fixture
 def deliver(load: Load, aws: dict[str, str], peer: Peer) -> Callable[..., list[str]]:
     """Put ids into the real queue, hand what comes out to the sender; returns the ids that are to come again."""
@@ -126,7 +112,7 @@ def deliver(load: Load, aws: dict[str, str], peer: Peer) -> Callable[..., list[s
             QueueUrl=aws["SEND_QUEUE_URL"], MaxNumberOfMessages=10, AttributeNames=["All"]
         )["Messages"]
         records = [_record(entry) for entry in received]
-        answer = app.handler({"Records": records}, _Context())
+        answer = app.handler({"Records": records}, Context())
         again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for record in records:
             if record["messageId"] not in again:  # as Lambda does with what succeeded

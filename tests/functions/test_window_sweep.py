@@ -10,21 +10,10 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from tests.functions.lambda_context import Context
+
 Rows = Callable[..., list[tuple[Any, ...]]]
 Load = Callable[[str], Any]
-
-
-class _Context:
-    function_name = "window_sweep"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:sweep"
-    aws_request_id = "request"
-
-    def __init__(self, remaining: int = 30_000) -> None:
-        self.remaining = remaining
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
 
 
 def customers(rows: Rows, number: int, ago: str) -> None:
@@ -66,12 +55,12 @@ def test_closing_and_closed_windows_are_published_once(
     customers(rows, 12, "25 hours")
     customers(rows, 2, "1 hour")
     app = load("window_sweep")
-    tick = app.handler({}, _Context())
+    tick = app.handler({}, Context())
     assert (tick["closing"], tick["closed"], tick["published"], tick["left"]) == (3, 12, 15, 0)
     events = bus()
     assert sorted(event["detail-type"] for event in events) == ["WindowClosed"] * 12 + ["WindowClosing"] * 3
     assert len({event["detail"]["event_id"] for event in events}) == 15
-    again = app.handler({}, _Context())
+    again = app.handler({}, Context())
     assert (again["closing"], again["closed"], again["published"]) == (0, 0, 0)
     assert rows("select count(*) from kommo_conversations where needs_template") == [(12,)]
 
@@ -84,7 +73,7 @@ def test_a_stranded_send_is_queued_again(load: Load, rows: Rows, aws: dict[str, 
         " interval '1 minute', now() - interval '2 minutes')",
         message_id,
     )
-    assert load("window_sweep").handler({}, _Context())["requeued"] == 1
+    assert load("window_sweep").handler({}, Context())["requeued"] == 1
     entries = boto3.client("sqs").receive_message(QueueUrl=aws["SEND_QUEUE_URL"])["Messages"]
     assert [entry["Body"] for entry in entries] == [message_id]
 
@@ -93,9 +82,9 @@ def test_a_tick_ends_in_time_and_says_what_it_left(load: Load, rows: Rows, monke
     customers(rows, 5, "25 hours")
     app = load("window_sweep")
     monkeypatch.setattr(app, "BATCH", 2)
-    tick = app.handler({}, _Context(remaining=1_000))
+    tick = app.handler({}, Context(remaining=1_000))
     assert (tick["closed"], tick["left"]) == (2, 1)
-    assert app.handler({}, _Context())["closed"] == 3
+    assert app.handler({}, Context())["closed"] == 3
 
 
 def test_events_that_the_bus_refused_come_again(load: Load, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,5 +96,5 @@ def test_events_that_the_bus_refused_come_again(load: Load, rows: Rows, monkeypa
             return {"Entries": [{"ErrorCode": "ThrottlingException"}, *({"EventId": "x"} for _ in Entries[1:])]}
 
     monkeypatch.setattr(app, "bus", Refusing())
-    assert app.handler({}, _Context())["published"] == 2
+    assert app.handler({}, Context())["published"] == 2
     assert rows("select count(*) from events where published_at is null") == [(1,)]
