@@ -64,7 +64,7 @@ def outbound(provider: str, row: dict[str, Any]) -> OutboundMessage:
         provider=provider,
         business_address=row["business_address"],
         customer=Customer(**row["customer"]),
-        text=TEXT,
+        content={"type": "text", "body": TEXT},
         status_url=row.get("status_url", ""),
     )
 
@@ -137,7 +137,7 @@ def test_verdict_of_the_transport_is_kept(provider: str, failure: SendError) -> 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_text_with_half_an_emoji_is_sent(provider: str) -> None:
     message = outbound(provider, next(iter(TABLES[provider]["messages"].values()))["message"])
-    object.__setattr__(message, "text", "a\ud83d")
+    object.__setattr__(message, "content", {"type": "text", "body": "a\ud83d"})
     request, _ = request_sent(provider, message)
     assert request.body
 

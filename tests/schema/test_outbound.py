@@ -152,11 +152,11 @@ def test_one_sender_gets_a_message(database_url: str, database: Database, accept
 
 def test_a_claim_brings_all_that_a_provider_needs(database: Database, accepted: str) -> None:
     message = claim(database, accepted).message(accepted, "https://example.com/status")
-    assert (message.provider, message.business_address, message.customer.phone, message.text) == (
+    assert (message.provider, message.business_address, message.customer.phone, message.content) == (
         "twilio",
         "+14155238886",
         "+5511987654321",
-        "an answer",
+        {"type": "text", "body": "an answer"},
     )
 
 

@@ -5,18 +5,25 @@ VentanaError
 ├── NotConfigured           503  a secret or setting is missing; an operator must add it
 ├── StorageUnavailable      503  the database did not answer; the caller may repeat the request
 ├── BadRequest              400  the caller must change the request
-│   └── NotFound            404  no such row
-├── WindowClosed            409  only a template may be sent now
+│   ├── NotFound            404  no such row
+│   ├── UnsupportedByProvider 422  this provider cannot do this
+│   └── OverLimit           422  this provider takes no more
+├── Conflict                409  not in the state that things are in
+│   └── WindowClosed        409  only a template may be sent now
 ├── ListingFailed           502  a provider did not list its messages; the next run asks again
 ├── FetchError              502  a file or a contact could not be had from a provider
 │   ├── Unavailable         502  it may be there later: try again
 │   │   └── AskedTooMuch    502  nothing of this account should be asked for now: pause, and try again
 │   └── Unacceptable        502  it is gone, too large, or not what was announced: final
 └── SendError                    a provider did not take a message
-    ├── Throttled                it asked us to slow down: retry
+    ├── Throttled                it asked us to slow its address down: retry
+    │   └── PairThrottled        it asked us to slow down for this customer: retry
     ├── Unreachable              it was never reached: retry
+    ├── Misconfigured            our account or address there is not in order: stop the address until it is
     ├── Rejected                 it said no, and why: final
-    │   └── WindowShut           it said that the customer-service window is shut: final, and ours shuts too
+    │   ├── WindowShut           the customer-service window is shut: ours shuts too, and a template may go instead
+    │   ├── OptedOut             the customer wants no such messages: remembered
+    │   └── BadContent           the message itself must be changed
     └── Uncertain                it may have been sent: never retry blindly
 
 Messages never hold a secret, a phone number, a message text or an expected signature: they end in logs and answers.
@@ -76,18 +83,54 @@ class NotFound(BadRequest):
     http_status = 404
 
 
-class WindowClosed(VentanaError):
+class UnsupportedByProvider(BadRequest):
+    """The provider cannot do what was asked for; `field` is what asks for it."""
+
+    code = "unsupported_by_provider"
+    title = "This provider cannot do this"
+    http_status = 422
+
+    def __init__(self, field: str, text: str) -> None:
+        self.field = field
+        super().__init__(text)
+
+
+class OverLimit(BadRequest):
+    """A `field` breaks a limit of the provider; `limit` is the greatest number that it takes."""
+
+    code = "limit_exceeded"
+    title = "The message breaks a limit of the provider"
+    http_status = 422
+
+    def __init__(self, field: str, limit: int, text: str) -> None:
+        self.field, self.limit = field, limit
+        super().__init__(text)
+
+
+class Conflict(VentanaError):
+    """What was asked for does not go with the state that things are in; `code` and text say which."""
+
+    code = "conflict"
+    title = "This cannot be done as things are now"
+    http_status = 409
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code  # type: ignore[misc]
+        super().__init__(text)
+
+
+class WindowClosed(Conflict):
     """The 24-hour customer-service window is shut, so free text may not be sent."""
 
     code = "window_closed"
     title = "The 24-hour window is closed; only a template may be sent"
-    http_status = 409
 
     def __init__(self, closed_at: datetime | None, conversation_id: str | None = None) -> None:
         self.closed_at = closed_at
         self.conversation_id = conversation_id
         super().__init__(
-            f"the window closed at {closed_at.isoformat()}" if closed_at else "the customer has never written here"
+            "window_closed",
+            f"the window closed at {closed_at.isoformat()}" if closed_at else "the customer has never written here",
         )
 
 
@@ -153,11 +196,23 @@ class Throttled(SendError):
     retryable = True
 
 
+class PairThrottled(Throttled):
+    """The provider asked us to slow down towards this customer; the message was not taken."""
+
+    code = "pair_throttled"
+
+
 class Unreachable(SendError):
     """The provider was never reached, or said that it took nothing: sending again is safe."""
 
     code = "unreachable"
     retryable = True
+
+
+class Misconfigured(SendError):
+    """Nothing was taken, nor will be, until an operator puts our account there in order (token, registration)."""
+
+    code = "misconfigured"
 
 
 class Rejected(SendError):
@@ -170,6 +225,18 @@ class WindowShut(Rejected):
     """The provider says that the window is shut (131047, 63016): its clock wins over ours."""
 
     code = "window_shut"
+
+
+class OptedOut(Rejected):
+    """The customer has told the provider that they want no such messages."""
+
+    code = "opted_out"
+
+
+class BadContent(Rejected):
+    """The provider does not take this content; the caller must change it."""
+
+    code = "content_refused"
 
 
 class Uncertain(SendError):

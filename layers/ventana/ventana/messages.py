@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from ventana.content import Content
 
 Role = Literal["user", "assistant", "system"]
 ContentType = Literal[
@@ -110,7 +113,9 @@ class StatusUpdate:
     """What a provider says became of a message that we sent.
 
     `message_id` is our own id where the provider carries it back, which settles the status even before the
-    provider's id has been stored. `window_shut`: it failed because the provider holds the window for shut.
+    provider's id has been stored. Why it failed, where that has consequences: `window_shut`, the provider holds the
+    window for shut; `opted_out`, the customer wants no such messages; `retryable`, it was never handed to the customer
+    and may be sent again.
     """
 
     provider: str
@@ -122,6 +127,8 @@ class StatusUpdate:
     error_code: str | None = None
     error_text: str | None = None
     window_shut: bool = False
+    opted_out: bool = False
+    retryable: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -178,8 +185,9 @@ Item: TypeAlias = InboundMessage | StatusUpdate | IdentityChange | Preference | 
 class OutboundMessage:
     """One answer, claimed from the table and ready to be handed to a provider.
 
-    `id` is the row of kommo_messages; `status_url` is where the provider may report what became of it, our id
-    included, for providers that are told so with each message.
+    `id` is the row of kommo_messages; `reply_to` the provider's id of the message that it answers or reacts to;
+    `options` what the caller wants in the provider's own words, over what the adapter makes; `status_url` is where the
+    provider may report what became of it, our id included, for providers that are told so with each message.
     """
 
     id: str
@@ -187,8 +195,10 @@ class OutboundMessage:
     provider: str
     business_address: str
     customer: Customer
-    text: str
+    content: Content
     status_url: str
+    reply_to: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,16 @@ from types import ModuleType
 from typing import cast
 
 from ventana.messages import Item
-from ventana.providers.base import Contacts, Files, Listing, Provider, RawRequest
+from ventana.providers.base import (
+    Contacts,
+    Files,
+    Indications,
+    Limiting,
+    Listing,
+    Provider,
+    RawRequest,
+    Settling,
+)
 
 PROVIDERS: Mapping[str, str] = {
     "kommo": "ventana.providers.kommo",
@@ -34,6 +43,21 @@ def parser_named(name: str) -> Callable[[RawRequest], list[Item]]:
 def listing_named(name: str) -> Listing | None:
     """How to ask a provider for messages that it took; None where there is no such provider, or no way to ask it."""
     return cast("Listing | None", _optional(name, "reconcile"))
+
+
+def limits_named(name: str) -> Limiting:
+    """What a provider takes, and how fast. Raises KeyError for a name that is not in the registry."""
+    return cast("Limiting", import_module(f"{PROVIDERS[name]}.limits"))
+
+
+def settling_named(name: str) -> Settling | None:
+    """How to ask a provider what became of a send; None where there is no such provider, or no way to ask it."""
+    return cast("Settling | None", _optional(name, "settle"))
+
+
+def indications_named(name: str) -> Indications | None:
+    """How to show a customer that we read or write; None where there is no such provider, or it cannot."""
+    return cast("Indications | None", _optional(name, "indicate"))
 
 
 def files_named(name: str) -> Files | None:

@@ -1,9 +1,11 @@
 """The contract that every provider keeps; nothing in it knows AWS, SQL or another provider.
 
-A provider is one folder with the files `signature.py` (verify), `parse.py` (parse) and `send.py` (send), and one
-line in the registry. All of `verify`, `parse` and `challenge` are pure; only `send` talks to the network, through
-the transport that it is given. What not every provider can do is a file more: `reconcile.py` (Listing) where it tells
-what it took for us, `media.py` (Files) where it keeps files, `lookup.py` (Contacts) where it knows who a contact is.
+A provider is one folder with the files `signature.py` (verify), `parse.py` (parse), `send.py` (send) and `limits.py`
+(what it takes, and how fast), and one line in the registry. All of `verify`, `parse` and `challenge` are pure; only
+`send` talks to the network, through the transport that it is given. What not every provider can do is a file more:
+`reconcile.py` (Listing) where it tells what it took for us, `settle.py` (Settling) where it tells what became of one
+send, `indicate.py` (Indications) where it shows that we read or write, `media.py` (Files) where it keeps files,
+`lookup.py` (Contacts) where it knows who a contact is.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ventana.http import Transport
 from ventana.messages import Customer, IdentityChange, Item, Media, OutboundMessage, Receipt
 from ventana.secrets import ProviderSecrets
 
 if TYPE_CHECKING:
+    from ventana.content import Content
     from ventana.providers.fetching import MediaSource
 
 
@@ -106,6 +109,65 @@ class Listing(Protocol):
         one row whichever comes first, and the provider's time, which alone decides about the window. Raises
         ListingFailed, or SendError where the provider cannot be reached.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a provider may be sent to: at most so many messages in any second from one business address, and to one
+    customer from one address `pair_burst` at once and then one in `pair_seconds` (0: no limit of its own).
+    """
+
+    messages_per_second: float
+    pair_seconds: float = 0.0
+    pair_burst: int = 1
+
+
+class Limiting(Protocol):
+    """A provider's `limits.py`: what it takes, checked before anything is accepted, and how fast."""
+
+    PACE: Pace
+
+    def check(self, content: Content, replies: bool, options: Mapping[str, Any]) -> None:
+        """Raise UnsupportedByProvider or OverLimit, naming the field, for what the provider would refuse.
+
+        `replies`: it answers a message; `options` are the caller's in the provider's own words.
+        """
+
+    def parts(self, content: Content) -> list[Content]:
+        """The messages that the provider needs for this one, in order; nearly always the one itself."""
+
+
+class Settling(Protocol):
+    """The optional capability of a provider's `settle.py`: telling what became of a send whose answer was lost."""
+
+    CALLS_PER_SECOND: float
+
+    def find_taken(
+        self,
+        message: OutboundMessage,
+        since: datetime,
+        until: datetime,
+        secrets: ProviderSecrets,
+        http: Transport,
+        known: Known,
+    ) -> Receipt | None:
+        """Look for the message among what the provider took between these times; None: it took no such message.
+
+        Messages that are `known` are others' rows. Raises ListingFailed where it cannot be told, also because several
+        of what it took could be this one.
+        """
+
+
+class Indications(Protocol):
+    """The optional capability of a provider's `indicate.py`: showing the customer that we have read or are writing."""
+
+    KINDS: frozenset[str]
+    """Of "read" and "typing", what can be shown; typing marks as read too."""
+
+    def indicate(
+        self, kind: str, provider_message_id: str, business_address: str, secrets: ProviderSecrets, http: Transport
+    ) -> None:
+        """Show it at this message of the customer. Raises SendError; nothing is ever lost by that."""
 
 
 class Files(Protocol):

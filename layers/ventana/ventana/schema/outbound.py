@@ -86,7 +86,7 @@ class Claim:
                 lead_id=self.kommo_lead_id,
                 talk_id=self.kommo_talk_id,
             ),
-            text=self.content or "",
+            content={"type": "text", "body": self.content or ""},
             status_url=status_url,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+from ventana.content import summary
 from ventana.errors import Rejected
 from ventana.http import HttpReply, HttpRequest, Transport
 from ventana.messages import OutboundMessage, Receipt
@@ -23,7 +24,7 @@ def build(message: OutboundMessage, secrets: ProviderSecrets) -> HttpRequest:
         "POST",
         f"https://{secrets.first('subdomain')}.kommo.com/api/v4/talks/{quote(talk, safe='')}/send_message",
         {"authorization": f"Bearer {secrets.first('access_tokens')}", "content-type": "application/json"},
-        json.dumps({"text": message.text}).encode(),
+        json.dumps({"text": summary(message.content)}).encode(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+from ventana.content import summary
 from ventana.errors import Rejected
 from ventana.http import HttpReply, HttpRequest, Transport
 from ventana.messages import OutboundMessage, Receipt
@@ -30,7 +31,7 @@ def build(message: OutboundMessage, secrets: ProviderSecrets) -> HttpRequest:
         "recipient_type": "individual",
         **recipient,
         "type": "text",
-        "text": {"body": message.text, "preview_url": False},
+        "text": {"body": summary(message.content), "preview_url": False},
         "biz_opaque_callback_data": message.id,
     }
     version = secrets.get("graph_version") or GRAPH_VERSION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ventana.content import summary
 from ventana.errors import Rejected, Uncertain
 from ventana.http import HttpReply, Transport
 from ventana.messages import OutboundMessage, Receipt
@@ -24,7 +25,7 @@ def build(message: OutboundMessage) -> dict[str, str]:
     arguments = {
         "to": f"whatsapp:{customer}",
         "from_": f"whatsapp:{message.business_address}",
-        "body": message.text,
+        "body": summary(message.content),
     }
     return {**arguments, "status_callback": message.status_url} if message.status_url else arguments
 
