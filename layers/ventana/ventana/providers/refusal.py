@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from ventana.errors import Rejected, SendError, Throttled, Uncertain, Unreachable, WindowShut
+from ventana.errors import Misconfigured, OptedOut, Rejected, SendError, Throttled, Uncertain, Unreachable, WindowShut
 
 Codes: TypeAlias = Mapping[str, tuple[type[SendError], str]]
 """What a provider's code means: who may do something about it, and in words."""
@@ -30,8 +30,20 @@ def meaning(code: str | None, codes: Codes) -> str | None:
 
 def shuts_window(code: str | None, codes: Codes) -> bool:
     """Whether a message failed with this code because the provider holds the window for shut."""
-    known = codes.get(code or "")
-    return known is not None and issubclass(known[0], WindowShut)
+    return _is(code, codes, WindowShut)
+
+
+def opts_out(code: str | None, codes: Codes) -> bool:
+    """Whether a message failed with this code because the customer wants no such messages."""
+    return _is(code, codes, OptedOut)
+
+
+def may_go_again(code: str | None, codes: Codes) -> bool:
+    """Whether a message that a status calls failed with this code was never handed to the customer.
+
+    Not for codes of unknown outcome: they say what the provider's servers did, not what the customer got.
+    """
+    return _is(code, codes, Throttled, Unreachable)
 
 
 def unreadable() -> Uncertain:
@@ -39,7 +51,14 @@ def unreadable() -> Uncertain:
     return Uncertain("the provider's answer holds no message id")
 
 
+def _is(code: str | None, codes: Codes, *kinds: type[SendError]) -> bool:
+    known = codes.get(code or "")
+    return known is not None and issubclass(known[0], kinds)
+
+
 def _by_status(status: int) -> tuple[type[SendError], str]:
+    if status in (401, 403):
+        return Misconfigured, "the provider did not accept our credentials"
     if status == 429:
         return Throttled, "the provider asked us to slow down"
     if status == 408:
