@@ -12,7 +12,7 @@ from ventana.messages import Customer, InboundMessage, Item, Parked, ReportedSta
 from ventana.providers.base import RawRequest
 from ventana.providers.parking import Notice, Poison, each, parked
 from ventana.providers.reading import Object, decoded_json, phone, text, user_id, uuid
-from ventana.providers.refusal import meaning, shuts_window
+from ventana.providers.refusal import may_go_again, meaning, opts_out, shuts_window
 from ventana.providers.twilio.codes import CODES
 from ventana.providers.twilio.content import content_of
 from ventana.providers.twilio.form import FORM, holds_json, pairs, query, written
@@ -128,6 +128,8 @@ def _status(message_sid: str, status: str, message_id: str | None, parameters: O
         error_code=code or None,
         error_text=text(parameters.get("ErrorMessage"))[:500] or meaning(code, CODES) or CANCELED.get(status),
         window_shut=shuts_window(code, CODES),
+        opted_out=opts_out(code, CODES),
+        retryable=STATUS[status] == "failed" and may_go_again(code, CODES),
     )
 
 
