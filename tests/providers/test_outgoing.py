@@ -1,7 +1,8 @@
 """Every provider turns our messages into its own requests, and its answers into a receipt or the right error.
 
-outgoing/<provider>.json   messages: ours and the request that it must become; replies: an answer and what it means;
-                           codes: the provider's error codes by the class that each must raise
+outgoing/<provider>.json   messages: ours and the request that it must become, content by default a text;
+                           replies: an answer and what it means; codes: the provider's error codes by the class that
+                           each must raise
 """
 
 from __future__ import annotations
@@ -64,8 +65,10 @@ def outbound(provider: str, row: dict[str, Any]) -> OutboundMessage:
         provider=provider,
         business_address=row["business_address"],
         customer=Customer(**row["customer"]),
-        content={"type": "text", "body": TEXT},
+        content=row.get("content", {"type": "text", "body": TEXT}),
         status_url=row.get("status_url", ""),
+        reply_to=row.get("reply_to"),
+        options=row.get("options", {}),
     )
 
 

@@ -28,7 +28,7 @@ class Meta:
         return parse.parse(request)
 
     def send(self, message: OutboundMessage, secrets: ProviderSecrets, http: Transport) -> Receipt:
-        """Send a text through the Graph API. Raises SendError."""
+        """Send any kind of content through the Graph API. Raises SendError."""
         return send.send(message, secrets, http)
 
 

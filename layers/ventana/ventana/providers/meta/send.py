@@ -1,43 +1,33 @@
-"""Sending a text through the Graph API, with our id in it so that every status tells which row it means."""
+"""Sending through the Graph API, with our id in every message so that every status tells which row it means."""
 
 from __future__ import annotations
 
 import json
 from urllib.parse import quote
 
-from ventana.content import summary
-from ventana.errors import Rejected
+from ventana.errors import SendError
 from ventana.http import HttpReply, HttpRequest, Transport
 from ventana.messages import OutboundMessage, Receipt
-from ventana.providers.meta.codes import CODES
+from ventana.providers.meta.body import body_of
+from ventana.providers.meta.codes import CODES, NO_SUCH_NUMBER
 from ventana.providers.reading import Object, an_object, decoded_json, objects, text
-from ventana.providers.refusal import NO_ADDRESS, refusal, unreadable
+from ventana.providers.refusal import refusal, unreadable
 from ventana.secrets import ProviderSecrets
 
 GRAPH_VERSION = "v25.0"
 
 
 def build(message: OutboundMessage, secrets: ProviderSecrets) -> HttpRequest:
-    """Make the request: to the phone where it is known, otherwise to the user id. Raises Rejected without either."""
-    customer = message.customer
-    if customer.phone:
-        recipient = {"to": customer.phone.removeprefix("+")}
-    elif customer.user_id:
-        recipient = {"recipient": customer.user_id}
-    else:
-        raise Rejected(NO_ADDRESS)
-    body = {
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        **recipient,
-        "type": "text",
-        "text": {"body": summary(message.content), "preview_url": False},
-        "biz_opaque_callback_data": message.id,
-    }
+    """Make the request. Raises Rejected for a customer without an address, BadContent for a reaction to nothing."""
+    return posted(body_of(message), message.business_address, secrets)
+
+
+def posted(body: Object, business_address: str, secrets: ProviderSecrets) -> HttpRequest:
+    """The request that posts this body for one of our numbers."""
     version = secrets.get("graph_version") or GRAPH_VERSION
     return HttpRequest(
         "POST",
-        f"https://graph.facebook.com/{version}/{quote(message.business_address, safe='')}/messages",
+        f"https://graph.facebook.com/{version}/{quote(business_address, safe='')}/messages",
         {"authorization": f"Bearer {secrets.first('access_tokens')}", "content-type": "application/json"},
         json.dumps(body).encode(),
     )
@@ -50,13 +40,21 @@ def send(message: OutboundMessage, secrets: ProviderSecrets, http: Transport) ->
 
 def read(reply: HttpReply) -> Receipt:
     """Read the answer. Raises SendError for anything but a message id."""
-    answer = _answer(reply)
     if not 200 <= reply.status < 300:
-        raise refusal(reply.status, text(an_object(answer.get("error")).get("code")), CODES)
-    message_id = text(an_object(next(iter(objects(answer.get("messages"))), None)).get("id"))
+        raise refused(reply)
+    message_id = text(an_object(next(iter(objects(_answer(reply).get("messages"))), None)).get("id"))
     if not message_id:
         raise unreadable()
     return Receipt(message_id)
+
+
+def refused(reply: HttpReply) -> SendError:
+    """The error for an answer that is no 2xx."""
+    error = an_object(_answer(reply).get("error"))
+    code = text(error.get("code"))
+    if f"{code}/{text(error.get('error_subcode'))}" == NO_SUCH_NUMBER:
+        code = NO_SUCH_NUMBER
+    return refusal(reply.status, code, CODES)
 
 
 def _answer(reply: HttpReply) -> Object:

@@ -9,7 +9,7 @@ from ventana.providers.meta.codes import CODES
 from ventana.providers.meta.envelope import META, Change
 from ventana.providers.parking import Poison
 from ventana.providers.reading import Object, an_object, moment, objects, text, uuid
-from ventana.providers.refusal import meaning, shuts_window
+from ventana.providers.refusal import may_go_again, meaning, opts_out, shuts_window
 
 STATUS: dict[str, ReportedStatus] = {
     "sent": "sent",
@@ -30,6 +30,7 @@ def status_of(change: Change, raw: Object) -> Iterator[StatusUpdate]:
         raise Poison("status not known")
     error = an_object(next(iter(objects(raw.get("errors"))), None))
     code = text(error.get("code")) or None
+    why_failed = code if STATUS[status] == "failed" else None
     yield StatusUpdate(
         provider=META,
         business_address=change.business_address,
@@ -39,7 +40,9 @@ def status_of(change: Change, raw: Object) -> Iterator[StatusUpdate]:
         message_id=uuid(raw.get("biz_opaque_callback_data")),
         error_code=code,
         error_text=_error_text(error) or meaning(code, CODES),
-        window_shut=shuts_window(code, CODES),
+        window_shut=shuts_window(why_failed, CODES),
+        opted_out=opts_out(why_failed, CODES),
+        retryable=may_go_again(why_failed, CODES),
         raw=raw,
     )
 
