@@ -1,15 +1,27 @@
-"""What is Meta's alone: the handshake, and signatures that were computed elsewhere."""
+"""What is Meta's alone: the handshake, signatures that were computed elsewhere, the caller's words, and read marks."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.providers.case_table import secrets_of
-from ventana.errors import BadSignature, NotConfigured
+from tests.providers.test_outgoing import TABLES, no_call, some_message
+from ventana import errors
+from ventana.errors import BadContent, BadSignature, Misconfigured, NotConfigured, SendError
+from ventana.http import HttpReply, HttpRequest
+from ventana.providers import indications_named
 from ventana.providers.base import Acknowledgement, RawRequest
 from ventana.providers.meta import PROVIDER
+from ventana.providers.meta.body import OURS
+from ventana.providers.meta.codes import CODES, NO_SUCH_NUMBER
+from ventana.providers.meta.send import build
 
 SECRETS = secrets_of("meta")
 GOOD = {"hub.mode": "subscribe", "hub.verify_token": "verify-new", "hub.challenge": "1158201444"}
@@ -66,3 +78,73 @@ def test_signature_that_was_computed_elsewhere() -> None:
     body = b'{"object":"whatsapp_business_account","entry":[]}'
     request = RawRequest("POST", "https://ventana.example/webhooks/meta", {"x-hub-signature-256": header}, body)
     PROVIDER.verify(request, secrets_of("meta", app_secrets=["app-secret-test"]))
+
+
+names = st.sampled_from(sorted({*OURS, "text", "context", "body", "x"}))
+options = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=5),
+    lambda inner: st.dictionaries(names, inner, max_size=4) | st.lists(inner, max_size=2),
+).filter(lambda value: isinstance(value, dict))
+
+
+@given(options)
+def test_no_option_changes_whom_it_goes_to(given_options: Any) -> None:
+    message = some_message("meta")
+    plain = json.loads(build(message, SECRETS).body)
+    body = json.loads(build(replace(message, options=given_options), SECRETS).body)
+    assert {name: body.get(name) for name in OURS} == {name: plain.get(name) for name in OURS}
+    assert {name: value for name, value in given_options.items() if name not in OURS}.keys() <= body.keys()
+
+
+def test_options_leave_the_row_as_it_was() -> None:
+    message = replace(some_message("meta"), options={"text": {"preview_url": True, "x": {"y": 1}}})
+    before = repr(message)
+    assert build(message, SECRETS) == build(message, SECRETS)
+    assert repr(message) == before
+
+
+def test_every_code_is_tried() -> None:
+    permissions = {str(code) for code in range(200, 300)}
+    tried = {str(number) for numbers in TABLES["meta"]["codes"]["classes"].values() for number in numbers}
+    assert CODES.keys() - tried - permissions == {NO_SUCH_NUMBER}
+    assert {CODES[code][0] for code in permissions} == {Misconfigured}
+
+
+def test_reaction_to_nothing_is_refused_before_any_call() -> None:
+    message = replace(some_message("meta"), content={"type": "reaction", "emoji": "👍"})
+    with pytest.raises(BadContent):
+        PROVIDER.send(message, SECRETS, no_call)
+
+
+def indicated(kind: str, reply: HttpReply) -> list[HttpRequest]:
+    indications, sent = indications_named("meta"), []
+
+    def answer(request: HttpRequest) -> HttpReply:
+        sent.append(request)
+        return reply
+
+    assert indications is not None
+    assert kind in indications.KINDS
+    indications.indicate(kind, "wamid.HBgNin", "1065550001110000", SECRETS, answer)
+    return sent
+
+
+@pytest.mark.parametrize(("kind", "more"), [("read", {}), ("typing", {"typing_indicator": {"type": "text"}})])
+def test_customer_sees_that_we_read_or_write(kind: str, more: dict[str, Any]) -> None:
+    (request,) = indicated(kind, HttpReply(200, b'{"success":true}'))
+    assert (request.method, request.url) == ("POST", "https://graph.facebook.com/v25.0/1065550001110000/messages")
+    assert request.headers["authorization"] == "Bearer EAAG-token"
+    read = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.HBgNin"}
+    assert json.loads(request.body) == {**read, **more}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [(400, 131009, "BadContent"), (400, 130429, "Throttled"), (401, 190, "Misconfigured"), (500, None, "Uncertain")],
+)
+def test_read_mark_that_is_refused(status: int, code: int | None, error: str) -> None:
+    body = json.dumps({"error": {"code": code, "message": "to +5511987650001"}} if code else {}).encode()
+    with pytest.raises(SendError) as caught:
+        indicated("read", HttpReply(status, body))
+    assert type(caught.value) is getattr(errors, error)
+    assert "+5511987650001" not in str(caught.value)
