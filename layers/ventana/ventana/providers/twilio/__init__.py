@@ -31,7 +31,7 @@ class Twilio:
         return parse.parse(request)
 
     def send(self, message: OutboundMessage, secrets: ProviderSecrets, http: Transport) -> Receipt:
-        """Send a text through the SDK's client. Raises SendError."""
+        """Send it through the SDK's client. Raises SendError."""
         return send.send(message, secrets, http)
 
 

@@ -1,21 +1,21 @@
-"""Sending a text with Twilio's SDK, whose requests go through our transport and whose retries and logs stay off."""
+"""Sending with Twilio's SDK, whose requests go through our transport and whose retries and logs stay off."""
 
 from __future__ import annotations
 
-from ventana.content import summary
-from ventana.errors import Rejected, Uncertain
+from ventana.errors import Rejected, SendError, Uncertain
 from ventana.http import HttpReply, Transport
 from ventana.messages import OutboundMessage, Receipt
 from ventana.providers.reading import Object, an_object, decoded_json, text
 from ventana.providers.refusal import NO_ADDRESS, refusal, unreadable
+from ventana.providers.twilio.body import body_of, options_of
 from ventana.providers.twilio.codes import CODES
 from ventana.secrets import ProviderSecrets
 
 FAILED = {"failed", "undelivered", "canceled"}
 
 
-def build(message: OutboundMessage) -> dict[str, str]:
-    """Make the arguments for the SDK. Raises Rejected for a customer without phone and user id.
+def build(message: OutboundMessage) -> Object:
+    """Make the arguments for the SDK. Raises Rejected for a customer without address, BadContent as `body_of` does.
 
     There is no idempotency key: our id travels in the callback URL, and comes back with every status.
     """
@@ -23,9 +23,10 @@ def build(message: OutboundMessage) -> dict[str, str]:
     if not customer:
         raise Rejected(NO_ADDRESS)
     arguments = {
+        **options_of(message.options),
         "to": f"whatsapp:{customer}",
         "from_": f"whatsapp:{message.business_address}",
-        "body": summary(message.content),
+        **body_of(message.content),
     }
     return {**arguments, "status_callback": message.status_url} if message.status_url else arguments
 
@@ -47,12 +48,17 @@ def _taken(reply: HttpReply) -> HttpReply:
     """Let only an accepted message through to the SDK: its own errors quote the URL and Twilio's text."""
     answer = _answer(reply)
     if not 200 <= reply.status < 300:
-        raise refusal(reply.status, text(answer.get("code")), CODES)
+        raise refused(reply)
     if not text(answer.get("sid")):
         raise unreadable()
     if answer.get("status") in FAILED:
         raise refusal(reply.status, text(answer.get("error_code")), CODES)
     return reply
+
+
+def refused(reply: HttpReply) -> SendError:
+    """The error for an answer that is no 2xx."""
+    return refusal(reply.status, text(_answer(reply).get("code")), CODES)
 
 
 def _answer(reply: HttpReply) -> Object:
