@@ -1,4 +1,4 @@
-"""A text that is too long for one of Twilio's messages becomes several: none too long, nothing lost, no character torn."""
+"""A text that no single message of Twilio's can hold becomes several: nothing lost, and no character torn."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,9 +11,11 @@ import pytest
 
 from tests.providers.case_table import secrets_of
 from tests.providers.cases.twilio.signing import sign
-from ventana.errors import BadSignature
+from ventana.errors import BadSignature, Misconfigured, Rejected, SendError, Throttled, Uncertain
+from ventana.http import HttpReply, HttpRequest
 from ventana.providers.base import Acknowledgement, RawRequest
 from ventana.providers.twilio import PROVIDER
+from ventana.providers.twilio.indicate import KINDS, indicate
 from ventana.secrets import ProviderSecrets
 
 FORM = "application/x-www-form-urlencoded"
@@ -186,3 +189,38 @@ def test_parsing_needs_no_sdk() -> None:
     """Parked items are parsed again by a function that does without the SDK's layer."""
     code = "import sys; sys.modules['twilio'] = None; import ventana.providers.twilio.parse"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "layers/ventana"})
+
+
+def test_writing_is_shown_at_the_customers_message() -> None:
+    asked: list[HttpRequest] = []
+
+    def answer(request: HttpRequest) -> HttpReply:
+        asked.append(request)
+        return HttpReply(200, b'{"success": true}')
+
+    sid = "SM00000000000000000000000000000001"
+    assert {"typing"} == KINDS
+    indicate("typing", sid, "+14155238886", secrets_of("twilio"), answer)
+    (request,) = asked
+    assert (request.method, request.url) == ("POST", "https://messaging.twilio.com/v3/Indicators/Typing.json")
+    assert request.headers == {
+        "authorization": "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTphdXRoLXRva2VuLW5ldw==",
+        "content-type": "application/json",
+    }
+    assert json.loads(request.body) == {"channel": "WHATSAPP", "messageId": sid}
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "code"),
+    [
+        (HttpReply(401, b'{"code": 20003, "message": "+5511987650001"}'), Misconfigured, "20003"),
+        (HttpReply(404, b'{"code": 20404}'), Rejected, "20404"),
+        (HttpReply(429, b""), Throttled, "429"),
+        (HttpReply(500, b"oops"), Uncertain, "500"),
+    ],
+)
+def test_writing_that_is_not_shown_is_an_error(reply: HttpReply, error: type[SendError], code: str) -> None:
+    with pytest.raises(error) as caught:
+        indicate("typing", "SM1", "+14155238886", secrets_of("twilio"), lambda request: reply)
+    assert caught.value.provider_code == code
+    assert "+55" not in str(caught.value)

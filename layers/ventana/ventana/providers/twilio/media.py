@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ from ventana.errors import Unacceptable
 from ventana.http import Transport
 from ventana.messages import Media
 from ventana.providers.fetching import MediaSource
+from ventana.providers.twilio.credentials import basic
 from ventana.secrets import ProviderSecrets
 
 API = ("api.twilio.com", "api.*.twilio.com")
@@ -25,13 +25,11 @@ def media_source(media: Media, secrets: ProviderSecrets, http: Transport) -> Med
     """
     if not media.url:
         raise Unacceptable("the message has no address of its file")
-    account = f"{secrets.first('account_sid')}:{secrets.first('auth_tokens')}"
-    basic = {"authorization": "Basic " + base64.b64encode(account.encode()).decode()}
     return MediaSource(
         media.url,
         hosts=(*API, *STORES, *BUCKETS),
         trusted=API,
-        credentials=basic if FILE.fullmatch(urlsplit(media.url).path) else {},
+        credentials=basic(secrets) if FILE.fullmatch(urlsplit(media.url).path) else {},
         mime_type=media.mime_type,
         missing_is_final=False,  # the webhook may be faster than the store
     )
