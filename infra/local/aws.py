@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+ROOT = Path(__file__).parents[2]
+SERVER = "infra.local.moto_server"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STACK = "ventana-local"
@@ -49,10 +51,11 @@ class Aws:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", self.endpoint.rpartition(":")[2]],
+                [sys.executable, "-m", SERVER, "-H", "127.0.0.1", "-p", self.endpoint.rpartition(":")[2]],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                cwd=ROOT,
                 start_new_session=True,
                 preexec_fn=die_with_parent(),
             )

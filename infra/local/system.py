@@ -20,7 +20,7 @@ from infra.local.gateway import Gateway
 from infra.local.identity import Identity
 from infra.local.intrinsics import TemplateError
 from infra.local.postgres import Postgres, PostgresFailed
-from infra.local.queues import QueuePoller
+from infra.local.queues import QueuePoller, at_once
 from infra.local.schedules import Clock
 from infra.local.simulators.server import Simulators
 from infra.local.state import LocalFailed, State
@@ -32,6 +32,7 @@ from ventana.schema.migrations import MigrationError
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "ventana"
 UP_SECONDS = 30.0
+WORKERS = 2  # at most, of a function that no queue feeds
 
 
 class System:
@@ -140,9 +141,12 @@ class System:
         return declared.knowing(created), created
 
     def _functions(self, template: Template, aws: Aws) -> dict[str, Function]:
-        functions = {}
+        functions, sources = {}, template.queue_sources()
         for spec in template.functions():
-            function = functions[spec.name] = Function(self._program(spec, aws), spec.timeout)
+            # Whatever its queues have under way finds a worker, so that none of them waits for another's.
+            from_queues = sum(at_once(source) for source in sources if source.function == spec.name)
+            concurrency = max(WORKERS, from_queues)
+            function = functions[spec.name] = Function(self._program(spec, aws), spec.timeout, concurrency)
             self._running.callback(function.stop)
             if spec.name in template.awaited():
                 function.warm()

@@ -39,6 +39,8 @@ class QueueSource:
     batch_size: int
     partial: bool
     """Whether the function says which messages of a batch failed."""
+    concurrency: int = 1
+    """How many batches may be worked on at the same time."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Template:
                 function=function,
                 batch_size=int(event.get("BatchSize", 10)),
                 partial="ReportBatchItemFailures" in (event.get("FunctionResponseTypes") or []),
+                concurrency=int((event.get("ScalingConfig") or {}).get("MaximumConcurrency", 1)),
             )
             for function, _, event in self._events("SQS")
             if event.get("Enabled", True)
@@ -164,7 +167,7 @@ class Template:
         return None
 
 
-IGNORED = frozenset({"DeadLetterConfig", "RetryPolicy", "FlexibleTimeWindow", "ScalingConfig", "RoleArn"})
+IGNORED = frozenset({"DeadLetterConfig", "RetryPolicy", "FlexibleTimeWindow", "RoleArn"})
 """Properties of events that concern AWS alone; what they refer to need not be known here."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.aws import Aws
-from infra.local.functions import Function
+from infra.local.functions import IDLE_SECONDS, Function
 from infra.local.identity import Identity
 from infra.local.worker import CLIENT, Program
 from tests.local.world import World
@@ -44,6 +44,7 @@ def make_function(tmp_path: Path) -> Iterator[MakeFunction]:
         concurrency: int = 2,
         client: str = CLIENT,
         handler: str = "app.handler",
+        idle: float = IDLE_SECONDS,
     ) -> Function:
         folder = tmp_path / f"function{len(made)}"
         folder.mkdir()
@@ -56,7 +57,7 @@ def make_function(tmp_path: Path) -> Iterator[MakeFunction]:
             "LANG": "C.UTF-8",
         }
         program = Program("Example", folder, handler, environment, tmp_path / "function.log", client)
-        made.append(Function(program, timeout, concurrency))
+        made.append(Function(program, timeout, concurrency, idle))
         return made[-1]
 
     yield make

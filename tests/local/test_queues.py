@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -32,14 +34,38 @@ def handler(event, context):
 """
 
 
+SLOW = """
+import json, os, time
+
+def handler(event, context):
+    (record,) = event["Records"]
+    began, body = time.time(), json.loads(record["body"])
+    if body.get("die") and record["attributes"]["ApproximateReceiveCount"] == "1":
+        os._exit(9)
+    time.sleep(body.get("sleep", 0))
+    with open("seen", "a") as file:
+        file.write(json.dumps({"body": record["body"], "pid": os.getpid(), "began": began, "ended": time.time(),
+                               "group": record["attributes"]["MessageGroupId"]}) + "\\n")
+"""
+
+
 class Line:
     """A queue of its own with a recording function behind it."""
 
-    def __init__(self, aws: Aws, function: Function, attributes: Mapping[str, str], partial: bool = True) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        function: Function,
+        attributes: Mapping[str, str],
+        partial: bool = True,
+        batch_size: int = 5,
+        concurrency: int = 1,
+    ) -> None:
         self.sqs, self._function = aws.sqs, function
         suffix = ".fifo" if attributes.get("FifoQueue") else ""
         self.url = self.sqs.create_queue(QueueName=f"q{uuid4().hex}{suffix}", Attributes=dict(attributes))["QueueUrl"]  # type: ignore[arg-type]
-        self.poller = QueuePoller(QueueSource("arn:aws:sqs:q", "Example", 5, partial), self.url, function, aws)
+        source = QueueSource("arn:aws:sqs:q", "Example", batch_size, partial, concurrency)
+        self.poller = QueuePoller(source, self.url, function, aws)
 
     def put(self, body: str, group: str = "") -> None:
         more: Any = {"MessageGroupId": group, "MessageDeduplicationId": uuid4().hex} if group else {}
@@ -122,15 +148,91 @@ def test_what_fails_too_often_ends_in_the_dead_letter_queue(aws: Aws, function: 
     assert (line.left(), dead.left()) == (0, 1)
 
 
-def test_a_running_poller_takes_what_comes(aws: Aws, function: Function) -> None:
-    line = Line(aws, function, {})
-    line.poller.start()
-    line.put("hello")
-    give_up = time.monotonic() + 10
+def drained(line: Line, seconds: float = 15) -> list[dict[str, Any]]:
+    """Wait until nothing is left; what was seen, in the order in which it ended."""
+    give_up = time.monotonic() + seconds
     while line.left() and time.monotonic() < give_up:
         time.sleep(0.02)
     line.poller.stop()
     assert line.left() == 0
+    return line.seen()
+
+
+def test_a_running_poller_takes_what_comes(aws: Aws, function: Function) -> None:
+    line = Line(aws, function, {})
+    line.put("hello")
+    line.poller.start()
+    assert [record["body"] for record in drained(line)] == ["hello"]
+
+
+def test_a_call_that_hangs_holds_up_its_own_group_and_no_other(aws: Aws, make_function: MakeFunction) -> None:
+    line = Line(aws, make_function(SLOW, concurrency=3), {"FifoQueue": "true"}, batch_size=1, concurrency=3)
+    line.put('{"sleep": 2.5}', group="slow")
+    line.put('{"n": 2}', group="slow")
+    for number in range(6):
+        line.put(f'{{"n": {number}}}', group=f"quick-{number % 2}")
+    line.poller.start()
+    seen = drained(line)
+    assert [entry["group"] for entry in seen][-2:] == ["slow", "slow"]
+    assert json.loads(seen[-1]["body"]) == {"n": 2}
+    for group in ("quick-0", "quick-1"):
+        numbers = [json.loads(entry["body"])["n"] for entry in seen if entry["group"] == group]
+        assert numbers == sorted(numbers)
+    assert 2 <= len({entry["pid"] for entry in seen}) <= 3
+
+
+def test_no_more_is_under_way_than_the_source_allows(aws: Aws, make_function: MakeFunction) -> None:
+    line = Line(aws, make_function(SLOW, concurrency=4), {"FifoQueue": "true"}, batch_size=1, concurrency=2)
+    for number in range(6):
+        line.put('{"sleep": 0.15}', group=f"{number}")
+    line.poller.start()
+    seen = drained(line)
+    assert {sum(other["began"] <= entry["began"] < other["ended"] for other in seen) for entry in seen} == {1, 2}
+    assert len({entry["pid"] for entry in seen}) == 2
+
+
+def test_a_message_whose_worker_died_comes_again_after_the_visibility_timeout(
+    aws: Aws, make_function: MakeFunction
+) -> None:
+    line = Line(aws, make_function(SLOW), {"FifoQueue": "true", "VisibilityTimeout": "2"}, batch_size=1, concurrency=2)
+    put_at = time.time()
+    line.put('{"die": true}', group="a")
+    line.put('{"n": 2}', group="a")
+    line.put('{"n": 3}', group="b")
+    line.poller.start()
+    seen = drained(line)
+    assert [json.loads(entry["body"]) for entry in seen] == [{"n": 3}, {"die": True}, {"n": 2}]
+    assert seen[1]["began"] - put_at >= 2
+    assert seen[0]["ended"] < seen[1]["began"]
+
+
+class Entry:
+    """As much of a message as a queue looks at while it deletes."""
+
+    deduplication_id = group_id = None
+    visible = False
+
+    def __init__(self, handle: str) -> None:
+        self.handle, self.all_receipt_handles = handle, {handle}
+
+    def had_receipt_handle(self, handle: str) -> bool:
+        return handle == self.handle
+
+
+def test_what_several_delete_at_once_is_deleted() -> None:
+    from infra.local import moto_server  # with moto, which takes its time
+
+    queue = moto_server.Queue("q", "us-east-1", "123456789012")  # type: ignore[abstract,attr-defined]
+    for number in range(400):
+        queue.add_message(Entry(f"{number}"))  # type: ignore[arg-type]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(queue.delete_message, map(str, range(400))))
+    finally:
+        sys.setswitchinterval(interval)
+    assert queue._messages == []
 
 
 def invocation(answer: bytes = b"", error: dict[str, Any] | None = None) -> Invocation:

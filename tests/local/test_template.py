@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from infra.local.intrinsics import Resolver, TemplateError, read_yaml
+from infra.local.queues import MOST_AT_ONCE, at_once
 from infra.local.template import Route, Template
 
 FILE = Path(__file__).parents[2] / "template.yaml"
+KEPT = ("AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::Events::EventBus")
+"""What a function is told the name of."""
 VALUES = {
     "AWS::Region": "us-east-1",
     "AWS::StackName": "test",
@@ -18,20 +21,12 @@ VALUES = {
     "HttpApi": "local",
     "PublicBaseUrl": "http://127.0.0.1:3000",
     "DatabaseSecretArn": "database",
-    "KommoSecret": "kommo-secret",
-    "MetaSecret": "meta-secret",
-    "TwilioSecret": "twilio-secret",
-    "SendQueue": "http://queue",
-    "SendQueue.Arn": "arn:queue",
-    "SpillQueue": "http://spill",
-    "SpillQueue.Arn": "arn:spill",
-    "SpillBucket": "spill",
-    "MediaQueue": "http://media",
-    "MediaQueue.Arn": "arn:media",
-    "MediaBucket": "files",
-    "LookupQueue": "http://lookups",
-    "LookupQueue.Arn": "arn:lookups",
-    "EventBus": "bus",
+    **{
+        f"{name}{of}": f"{kind}:{name}"
+        for name, resource in read_yaml(FILE)["Resources"].items()
+        if resource["Type"] in KEPT
+        for of, kind in (("", "the"), (".Arn", "arn"))
+    },
 }
 SMALL = """
 Parameters:
@@ -68,10 +63,10 @@ def test_every_function_is_where_the_template_says(template: Template) -> None:
 
 def test_functions_are_told_what_the_local_system_means(template: Template) -> None:
     environments = {function.name: function.environment for function in template.functions()}
-    assert environments["Api"]["SEND_QUEUE_URL"] == "http://queue"
-    assert environments["MetaWebhook"]["META_SECRET_ID"] == "meta-secret"
+    assert environments["Api"]["SEND_QUEUE_URL"] == "the:SendQueue"
+    assert environments["MetaWebhook"]["META_SECRET_ID"] == "the:MetaSecret"
     assert environments["Sender"]["PUBLIC_BASE_URL"] == "http://127.0.0.1:3000"
-    assert environments["WindowSweep"]["EVENT_BUS_NAME"] == "bus"
+    assert environments["WindowSweep"]["EVENT_BUS_NAME"] == "the:EventBus"
 
 
 def test_operators_are_checked_and_providers_are_not(template: Template) -> None:
@@ -80,16 +75,25 @@ def test_operators_are_checked_and_providers_are_not(template: Template) -> None
 
 
 def test_queues_and_schedules_are_read(template: Template) -> None:
-    assert {(source.queue_arn, source.function, source.partial) for source in template.queue_sources()} == {
-        ("arn:queue", "Sender", True),
-        ("arn:spill", "SpillDrain", True),
-        ("arn:media", "Media", True),
-        ("arn:lookups", "ContactLookup", True),
+    assert {(source.queue_arn, source.function, source.partial) for source in template.queue_sources()} >= {
+        ("arn:SendQueue", "Sender", True),
+        ("arn:SpillQueue", "SpillDrain", True),
+        ("arn:MediaQueue", "Media", True),
+        ("arn:LookupQueue", "ContactLookup", True),
     }
-    assert {(schedule.function, schedule.expression) for schedule in template.schedules()} == {
+    assert {(schedule.function, schedule.expression) for schedule in template.schedules()} >= {
         ("WindowSweep", "rate(1 minute)"),
         ("Reconcile", "rate(5 minutes)"),
     }
+
+
+def test_a_queue_says_how_much_of_it_may_be_under_way(template: Template) -> None:
+    (sending,) = (source for source in template.queue_sources() if source.queue_arn == "arn:SendQueue")
+    assert sending.concurrency > at_once(sending) == MOST_AT_ONCE
+    events = {"Q": {"Type": "SQS", "Properties": {"Queue": "arn:q"}}}
+    function = {"Type": "AWS::Serverless::Function", "Properties": {"Events": events}}
+    (alone,) = Template({"Resources": {"F": function}}, {}).queue_sources()
+    assert at_once(alone) == 1
 
 
 def test_where_nobody_wants_files_there_is_nothing_that_fetches_them() -> None:

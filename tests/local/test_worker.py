@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +101,30 @@ def test_more_events_at_once_get_more_workers_up_to_the_limit(make_function: Mak
         thread.join()
     assert len(pids) == 4
     assert len(set(pids)) == 2
+
+
+def test_workers_beyond_the_first_end_when_they_are_idle(make_function: MakeFunction) -> None:
+    function = make_function(concurrency=3, idle=0.4)
+    with ThreadPoolExecutor(3) as pool:
+        pids = {answer(told)["pid"] for told in pool.map(function.invoke, [{"sleep": 0.4}] * 3)}
+    assert len(pids) == 3
+    give_up = time.monotonic() + 10
+    while len(alive(pids)) > 1 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    (left,) = alive(pids)
+    assert answer(function.invoke({}))["pid"] == left
+
+
+def alive(pids: set[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_function_is_not_given_more_workers_for_short_events(make_function: MakeFunction) -> None:
+    function = make_function(concurrency=4)
+    function.invoke({})
+    with ThreadPoolExecutor(4) as pool:
+        pids = {answer(told)["pid"] for told in pool.map(function.invoke, [{}] * 8)}
+    assert len(pids) == 1
 
 
 def test_no_worker_outlives_its_function(make_function: MakeFunction) -> None:
