@@ -5,7 +5,7 @@ What it lists becomes the webhook that it would have sent, so that one parser re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -41,13 +41,13 @@ def missed(
     following = place if place and account.holds(place) else account.first_page(since)
     while following:
         listing = account.read(following)
-        found = [entry for entry in _entries(listing) if isinstance(entry, dict)]
-        wanted = [entry for entry in found if _is_inbound(entry) and since <= (_moment(entry) or since) <= until]
-        ours = known(_sid(entry) for entry in wanted)
+        found = [entry for entry in entries_of(listing) if isinstance(entry, dict)]
+        wanted = [entry for entry in found if _is_inbound(entry) and since <= (moment_of(entry) or since) <= until]
+        ours = known(sid_of(entry) for entry in wanted)
         items = [
-            item for entry in reversed(wanted) if _sid(entry) not in ours for item in _items(entry, account, since)
+            item for entry in reversed(wanted) if sid_of(entry) not in ours for item in _items(entry, account, since)
         ]
-        following = "" if _is_past(found, since) else account.next_page(listing)
+        following = "" if is_past(found, since) else account.next_page(listing)
         yield Page(len(wanted), items, following or None)
 
 
@@ -61,8 +61,11 @@ class Account:
 
     def first_page(self, since: datetime) -> str:
         """Twilio filters by the day, in UTC."""
-        day = since.astimezone(UTC).date().isoformat()
-        return f"{self.messages}.json?{urlencode({'DateSent>': day, 'PageSize': PAGE_SIZE})}"
+        return self.page_of({"DateSent>": since.astimezone(UTC).date().isoformat()})
+
+    def page_of(self, asked: Mapping[str, str]) -> str:
+        """Where the list of the messages begins that are asked for."""
+        return f"{self.messages}.json?{urlencode({**asked, 'PageSize': PAGE_SIZE})}"
 
     def next_page(self, listing: Object) -> str:
         """Where the list goes on; empty at its end."""
@@ -95,7 +98,8 @@ class Account:
             raise ListingFailed("the list could not be read") from None
 
 
-def _entries(listing: Object) -> list[Any]:
+def entries_of(listing: Object) -> list[Any]:
+    """What a page lists. Raises ListingFailed for an answer without a list."""
     entries = listing.get("messages")
     if not isinstance(entries, list):  # taken for an empty list, it would move the cursor over what it did not show
         raise ListingFailed("the answer holds no list of messages")
@@ -104,21 +108,25 @@ def _entries(listing: Object) -> list[Any]:
 
 def _is_inbound(entry: Object) -> bool:
     """A customer's WhatsApp message. SMS to a number of the same account may be another application's."""
-    return entry.get("direction") == "inbound" and text(entry.get("from")).startswith("whatsapp:") and bool(_sid(entry))
+    return (
+        entry.get("direction") == "inbound" and text(entry.get("from")).startswith("whatsapp:") and bool(sid_of(entry))
+    )
 
 
-def _sid(entry: Object) -> str:
+def sid_of(entry: Object) -> str:
+    """The id of a message."""
     return text(entry.get("sid"))
 
 
-def _is_past(entries: list[Object], since: datetime) -> bool:
+def is_past(entries: list[Object], since: datetime) -> bool:
     """Whether the rest of the day lies before `since`, as far as the list shows itself to be newest first."""
-    times = [moment for entry in entries if (moment := _moment(entry))]
+    times = [moment for entry in entries if (moment := moment_of(entry))]
     return bool(times) and max(times) < since and times[0] >= times[-1]
 
 
-def _moment(entry: Object) -> datetime | None:
-    for name in ("date_sent", "date_created"):
+def moment_of(entry: Object, names: Iterable[str] = ("date_sent", "date_created")) -> datetime | None:
+    """When it was sent or, before that, taken: the first of these times that can be read."""
+    for name in names:
         try:
             return parsedate_to_datetime(text(entry.get(name))).astimezone(UTC)
         except (ValueError, OverflowError):
@@ -128,7 +136,7 @@ def _moment(entry: Object) -> datetime | None:
 
 def _items(entry: Object, account: Account, since: datetime) -> list[Item]:
     has_media = (number(entry.get("num_media")) or 0) > 0
-    media = account.media(_sid(entry)) if has_media else []
+    media = account.media(sid_of(entry)) if has_media else []
     return [_dated(item, entry, since, has_media) for item in parse(_webhook(entry, media))]
 
 
@@ -139,7 +147,7 @@ def _dated(item: Item, entry: Object, since: datetime, has_media: bool) -> Item:
     return replace(
         item,
         content_type="file" if has_media and item.content_type == "text" else item.content_type,
-        sent_at=_moment(entry) or since,
+        sent_at=moment_of(entry) or since,
         details={**item.details, "reconciled": True},
         raw=entry,
     )
@@ -148,7 +156,7 @@ def _dated(item: Item, entry: Object, since: datetime, has_media: bool) -> Item:
 def _webhook(entry: Object, media: list[Any]) -> RawRequest:
     """The webhook that would have brought this message, as far as the list tells."""
     form = {
-        "MessageSid": _sid(entry),
+        "MessageSid": sid_of(entry),
         "AccountSid": text(entry.get("account_sid")),
         "From": text(entry.get("from")),
         "To": text(entry.get("to")),
