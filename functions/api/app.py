@@ -14,7 +14,7 @@ from ventana.settings import Settings
 from ventana.telemetry import measured
 
 settings = Settings.from_environment()
-app = make_app(Services(settings, Database(settings), SendQueue(settings.required("send_queue_url"))))
+app = make_app(Services(settings, Database(settings), SendQueue(settings.send_queue_urls())))
 
 
 @measured

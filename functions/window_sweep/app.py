@@ -1,45 +1,44 @@
-"""The sweep: on a schedule, close windows, announce closing ones, rescue stranded sends, publish events, queue what is
-still to be fetched from providers, count.
+"""The sweep: on a schedule, close windows, announce closing ones, give a turn to sends that nobody works on, end those
+whose time is over, publish events, queue what is still to be fetched from providers, forget, count.
 
 Each step works in bounded batches and stops in time; what is left is taken up by the next tick.
 """
 
 from __future__ import annotations
 
-import json
 import time
+from collections import Counter
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ventana.fetch_queues import LookupQueue, MediaQueue
+from ventana.outbox import EVENTS_A_CALL, Outbox
+from ventana.schema.addresses import count_stopped
 from ventana.schema.connection import Database
 from ventana.schema.conversations import statistics
-from ventana.schema.events import Event, claim_events, finish_events
+from ventana.schema.dispatch import leave_outbound
 from ventana.schema.lookups import queue_lookups
 from ventana.schema.media import queue_media
-from ventana.schema.windows import rescue_sends, sweep_windows
+from ventana.schema.windows import forget, sweep_sends, sweep_windows
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
 from ventana.telemetry import count, gauge, logger, measured
 
 settings = Settings.from_environment()
 database = Database(settings)
-queue = SendQueue(settings.required("send_queue_url"))
+queue = SendQueue(settings.send_queue_urls())
 media = MediaQueue(settings.media_queue_url) if settings.media_queue_url else None
 lookups = LookupQueue(settings.lookup_queue_url) if settings.lookup_queue_url else None
-bus = boto3.client("events")
+outbox = Outbox(database, settings.required("event_bus_name"), call_seconds=5.0)
 
 BATCH = 500
-EVENTS_A_CALL = 10  # as many as PutEvents takes
+SENDS_BATCH = 100
+NEXT_TICK = timedelta(seconds=30)
 SPARE_MS = 5_000  # what a batch may still take when time runs out
-EVENT_LEASE = timedelta(minutes=2)
-ACCEPTED_FOR = timedelta(seconds=60)
-QUEUED_FOR = timedelta(minutes=30)  # longer than all back-offs of one message
 LOOKUP_BATCH = 100  # a tick; fewer than one account's worker asks for in a minute
 FETCH_AGAIN = timedelta(minutes=30)  # what is queued and was lost there; a double entry costs one look at its row
 
@@ -47,9 +46,9 @@ FETCH_AGAIN = timedelta(minutes=30)  # what is queued and was lost there; a doub
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Do one tick; returns how many of each were done, and whether anything was left for the next."""
-    kinds = ("closing", "closed", "requeued", "uncertain", "published", "media", "lookups", "left")
+    kinds = ("closing", "closed", "turn", "expired", "uncertain", "published", "media", "lookups", "forgotten", "left")
     tick = dict.fromkeys(kinds, 0)
-    for step in (_sweep, _rescue, _publish, _fetch):
+    for step in (_sweep_windows, _sweep_sends, _publish, _fetch, _forget):
         while step(tick):
             if context.get_remaining_time_in_millis() < SPARE_MS:
                 tick["left"] = 1
@@ -61,33 +60,46 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     return tick
 
 
-def _sweep(tick: dict[str, int]) -> bool:
+def _sweep_windows(tick: dict[str, int]) -> bool:
     swept = sweep_windows(database, timedelta(minutes=settings.window_warning_minutes), BATCH)
     tick["closing"] += swept.closing
     tick["closed"] += swept.closed
     return BATCH in (swept.closing, swept.closed)
 
 
-def _rescue(tick: dict[str, int]) -> bool:
-    rescued = rescue_sends(database, ACCEPTED_FOR, QUEUED_FOR, BATCH)
-    for send in rescued:
-        if send.outcome == "stranded":
-            queue.put(send.message_id, send.conversation_id, ticket=f"rescue-{int(time.time()) // 60}")
-            tick["requeued"] += 1
-        else:
-            tick["uncertain"] += 1
-    return False  # stranded rows stay due until a sender claims them: one look a tick
+def _sweep_sends(tick: dict[str, int]) -> bool:
+    """A queue that is away fails no tick: what was not queued is due again in the next."""
+    swept = sweep_sends(database, SENDS_BATCH)
+    for outcome, number in Counter(send.outcome for send in swept).items():
+        tick[outcome] += number
+    turns = [send.turn() for send in swept if send.outcome == "turn"]
+    try:
+        taken = queue.put(turns, ticket=f"sweep-{int(time.time()) // 60}")
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("not_queued", extra={"error": type(error).__name__})
+        taken = []
+    for turn in turns:
+        if turn not in taken:
+            leave_outbound(database, turn.message_id, NEXT_TICK)
+    return len(swept) == SENDS_BATCH
 
 
 def _publish(tick: dict[str, int]) -> bool:
-    events = claim_events(database, EVENTS_A_CALL, EVENT_LEASE)
-    if not events:
+    """A bus that is away fails no tick: the events wait."""
+    try:
+        published = outbox.publish()
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("not_published", extra={"error": type(error).__name__})
         return False
-    answer = bus.put_events(Entries=[_entry(event) for event in events])
-    taken = [event.id for event, entry in zip(events, answer["Entries"], strict=True) if not entry.get("ErrorCode")]
-    finish_events(database, taken)
-    tick["published"] += len(taken)
-    return len(taken) == EVENTS_A_CALL
+    tick["published"] += published
+    return published == EVENTS_A_CALL
+
+
+def _forget(tick: dict[str, int]) -> bool:
+    if tick["left"]:
+        return False
+    tick["forgotten"] += (forgotten := forget(database, BATCH))
+    return forgotten >= BATCH
 
 
 def _fetch(tick: dict[str, int]) -> bool:
@@ -105,18 +117,9 @@ def _fetch(tick: dict[str, int]) -> bool:
     return False  # one look a tick, so that a backlog does not fill the queues faster than it is worked off
 
 
-def _entry(event: Event) -> Any:
-    return {
-        "Time": event.occurred_at,
-        "Source": "ventana",
-        "DetailType": event.name,
-        "Detail": json.dumps({"event_id": event.id, **event.detail}, ensure_ascii=False),
-        "EventBusName": settings.required("event_bus_name"),
-    }
-
-
 def _report_statistics() -> None:
     for row in statistics(database):
         for name, value in asdict(row).items():
             if name != "provider":
                 gauge(f"Conversations{name.title().replace('_', '')}", value, provider=row.provider)
+    gauge("AddressesStopped", count_stopped(database))

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from ventana.breaker import Breaker
 from ventana.errors import NotConfigured, StorageUnavailable
 from ventana.messages import InboundMessage, Item
+from ventana.outbox import Outbox
 from ventana.schema.connection import Database
-from ventana.schema.inbound import record_inbound
+from ventana.schema.inbound import Recorded, record_inbound, turns_of
+from ventana.send_queue import SendQueue
 from ventana.spill import entries_of
 from ventana.spill_queue import SpillQueue
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 FILES_SECONDS = 0.8
 """Longest wait for the queue of files; where less is left of a provider's patience, the sweep queues them."""
+
+
+EVENTS_SECONDS = 0.5
+"""Least of a provider's patience that publishing events is begun with; the sweep publishes what is left."""
+TOLD = {"recorded", "moved", "echo"}
+"""Outcomes that cause events."""
 
 
 def _now() -> datetime:
@@ -43,9 +51,11 @@ class Intake:
         patience_seconds: float,
         now: Callable[[], datetime] = _now,
         media_queue_url: str | None = None,
+        send_queue: SendQueue | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._database, self._queue, self._breaker = database, queue, breaker
-        self._media_queue_url = media_queue_url
+        self._media_queue_url, self._send_queue, self._outbox = media_queue_url, send_queue, outbox
         self._patience_seconds, self._now = patience_seconds, now
 
     def take(self, items: Sequence[Item]) -> Counter[str]:
@@ -67,9 +77,18 @@ class Intake:
             except StorageUnavailable as refused:
                 raise StorageUnavailable(f"{error}; {refused}") from error
             return Counter(spilled=len(items))
+        self._follow_up(items, recorded, until)
+        return Counter(row.outcome for row in recorded)
+
+    def _follow_up(self, items: Sequence[Item], recorded: Sequence[Recorded], until: float) -> None:
+        """Start what follows from what is committed, as far as patience goes; the sweep starts the rest."""
+        if self._send_queue is not None and (turns := turns_of(recorded)):
+            self._send_queue.put_quietly(turns, "recorded")
         if self._media_queue_url and any(isinstance(item, InboundMessage) and item.media for item in items):
             self._files.put_new(items, recorded, until - time.monotonic())
-        return Counter(row.outcome for row in recorded)
+        told = any(row.outcome in TOLD for row in recorded)
+        if self._outbox is not None and told and until - time.monotonic() > EVENTS_SECONDS:
+            self._outbox.publish_quietly()
 
     @cached_property
     def _files(self) -> MediaQueue:

@@ -1,37 +1,88 @@
-"""The FIFO queue between API and sender: it carries message ids, grouped by conversation so that order is kept."""
+"""The FIFO queues between those who accept messages and the sender: they carry turns, grouped by conversation.
+
+A turn is the id of a message that may be due. Order and pace are the database's (claim_outbound_v2): a turn that comes
+twice, or in the wrong order, sends nothing twice and nothing in the wrong order.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from ventana.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+LANES = ("reply", "bulk")
+ENTRIES_A_CALL = 10  # as many as SendMessageBatch takes
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message that is to be looked at by a sender, in the lane "reply" (people wait for it) or "bulk"."""
+
+    message_id: str
+    conversation_id: str
+    lane: str = "reply"
+
 
 class SendQueue:
-    """The queue at `url`. A message id that is put in twice under the same `ticket` within 5 minutes is queued once."""
+    """The queues at `urls`, one a lane. A turn put twice under the same ticket within 5 minutes is queued once."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, urls: Mapping[str, str]) -> None:
+        self._urls = urls
 
     @cached_property
     def _client(self) -> SQSClient:
         import boto3  # slow to import: only what queues pays for it
+        from botocore.config import Config
 
-        return boto3.client("sqs")
+        # Nobody depends on it: what is not queued now, the sweep queues within a minute.
+        patience = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+        return boto3.client("sqs", config=patience)
 
-    def put(self, message_id: str, conversation_id: str, ticket: str = "first") -> None:
-        """Queue a message behind what waits in its conversation. Raises botocore's errors when the queue is away."""
-        self._client.send_message(
-            QueueUrl=self._url,
-            MessageBody=message_id,
-            MessageGroupId=conversation_id,
-            MessageDeduplicationId=f"{message_id}:{ticket}",
+    def put(self, turns: Sequence[Turn], ticket: str = "first") -> list[Turn]:
+        """Queue each turn behind what waits in its conversation; returns those that were taken.
+
+        Raises botocore's errors when the queue is away.
+        """
+        taken: list[Turn] = []
+        for lane in LANES:
+            waiting = [turn for turn in turns if turn.lane == lane]
+            for start in range(0, len(waiting), ENTRIES_A_CALL):
+                taken += self._put(lane, waiting[start : start + ENTRIES_A_CALL], ticket)
+        return taken
+
+    def _put(self, lane: str, turns: Sequence[Turn], ticket: str) -> list[Turn]:
+        answer = self._client.send_message_batch(
+            QueueUrl=self._urls[lane],
+            Entries=[
+                {
+                    "Id": str(place),
+                    "MessageBody": turn.message_id,
+                    "MessageGroupId": turn.conversation_id,
+                    "MessageDeduplicationId": f"{turn.message_id}:{ticket}",
+                }
+                for place, turn in enumerate(turns)
+            ],
         )
+        return [turns[int(entry["Id"])] for entry in answer.get("Successful", [])]
 
-    def delay(self, receipt_handle: str, seconds: int) -> None:
+    def put_quietly(self, turns: Sequence[Turn], ticket: str = "first") -> list[Turn]:
+        """Queue turns if that is possible now; the sweep queues what was not. Returns those that were taken."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self.put(turns, ticket) if turns else []
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("not_queued", extra={"turns": len(turns), "error": type(error).__name__})
+            return []
+
+    def delay(self, lane: str, receipt_handle: str, seconds: int) -> None:
         """Let a received entry come again no earlier than in so many seconds (at most 12 hours)."""
         self._client.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            QueueUrl=self._urls[lane], ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )

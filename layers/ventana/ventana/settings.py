@@ -5,7 +5,8 @@ DATABASE_SECRET_ID       a secret with host, port, dbname, username, password
 DATABASE_TIMEOUT_MS      longest wait for one statement; below what the provider waits for us (4000)
 PUBLIC_BASE_URL          the origin and stage that providers call; empty: the API's own execute-api address
 KOMMO_SECRET_ID …        one per provider in the registry: <PROVIDER>_SECRET_ID
-SEND_QUEUE_URL           the FIFO queue that carries message ids to the sender
+SEND_QUEUE_URL           the FIFO queue that carries turns of messages that people wait for to the sender
+BULK_QUEUE_URL           the FIFO queue for those of bulk sends; empty: they take the other
 SPILL_QUEUE_URL          the FIFO queue where items wait while the database does not answer; without it they are refused
 SPILL_BUCKET             where items wait that are too large for that queue
 SPILL_TIMEOUT_MS         longest wait for one answer of either; asked twice at least, while the provider waits (1000)
@@ -13,11 +14,13 @@ MEDIA_QUEUE_URL          the queue of files to fetch from providers; empty: file
 MEDIA_BUCKET             where our copies of them are kept
 MEDIA_MAX_BYTES          no larger file is kept, whatever a provider allows (104857600)
 LOOKUP_QUEUE_URL         the FIFO queue of contacts whose phone is to be asked for
-EVENT_BUS_NAME           where the sweep publishes events
+EVENT_BUS_NAME           where events are published; empty: nowhere
 SIMULATOR_URL            when set, every call to a provider goes there instead
 WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)
 WINDOW_WARNING_MINUTES   `WindowClosing` is published this long before a window shuts (60)
 LEASE_SECONDS            how long a claimed message or file belongs to one worker (60)
+PROVIDER_TIMEOUT_MS      longest wait for a provider's answer to a send; well below the lease (10000)
+SETTLE_AFTER_SECONDS     how long an uncertain send waits for its status before a person may decide about it (300)
 RECONCILE_PROVIDERS      whose lists of messages are compared with ours, separated by commas; empty: nobody's
 """
 
@@ -40,6 +43,7 @@ class Settings:
     public_base_url: str = ""
     secret_ids: Mapping[str, str] = field(default_factory=dict)
     send_queue_url: str | None = None
+    bulk_queue_url: str | None = None
     spill_queue_url: str | None = None
     spill_bucket: str | None = None
     spill_timeout_ms: int = 1000
@@ -52,6 +56,8 @@ class Settings:
     window_margin_seconds: int = 60
     window_warning_minutes: int = 60
     lease_seconds: int = 60
+    provider_timeout_ms: int = 10_000
+    settle_after_seconds: int = 300
     reconcile_providers: tuple[str, ...] = ()
 
     @classmethod
@@ -68,6 +74,7 @@ class Settings:
                 if name.endswith("_SECRET_ID") and value
             },
             send_queue_url=environment.get("SEND_QUEUE_URL") or None,
+            bulk_queue_url=environment.get("BULK_QUEUE_URL") or None,
             spill_queue_url=environment.get("SPILL_QUEUE_URL") or None,
             spill_bucket=environment.get("SPILL_BUCKET") or None,
             spill_timeout_ms=_number(environment, "SPILL_TIMEOUT_MS", 1000),
@@ -80,6 +87,8 @@ class Settings:
             window_margin_seconds=_number(environment, "WINDOW_MARGIN_SECONDS", 60),
             window_warning_minutes=_number(environment, "WINDOW_WARNING_MINUTES", 60),
             lease_seconds=_number(environment, "LEASE_SECONDS", 60),
+            provider_timeout_ms=_number(environment, "PROVIDER_TIMEOUT_MS", 10_000),
+            settle_after_seconds=_number(environment, "SETTLE_AFTER_SECONDS", 300),
             reconcile_providers=_names(environment, "RECONCILE_PROVIDERS"),
         )
 
@@ -89,6 +98,16 @@ class Settings:
             return self.secret_ids[provider]
         except KeyError:
             raise NotConfigured(f"set {provider.upper()}_SECRET_ID to the secret of {provider}") from None
+
+    @property
+    def bulk_queue_arn_end(self) -> str | None:
+        """How the ARN of the bulk queue ends, which is all that its URL tells."""
+        return f":{self.bulk_queue_url.rsplit('/', 1)[-1]}" if self.bulk_queue_url else None
+
+    def send_queue_urls(self) -> dict[str, str]:
+        """The send queue of each lane. Raises NotConfigured without any."""
+        reply = self.required("send_queue_url")
+        return {"reply": reply, "bulk": self.bulk_queue_url or reply}
 
     def required(self, name: str) -> str:
         """A setting that this function cannot work without. Raises NotConfigured naming its variable."""

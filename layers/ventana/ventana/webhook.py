@@ -18,13 +18,15 @@ from typing import Any, TypeAlias
 
 from ventana.breaker import Breaker
 from ventana.errors import BadSignature, NotConfigured, StorageUnavailable, VentanaError
-from ventana.intake import Intake
+from ventana.intake import EVENTS_SECONDS, Intake
 from ventana.messages import Item, Parked
+from ventana.outbox import Outbox
 from ventana.providers import provider_named
 from ventana.providers.base import Acknowledgement, Provider, RawRequest
 from ventana.schema.connection import STATEMENT_SPARE_SECONDS, Database
 from ventana.schema.deadline import LOOK_SECONDS
 from ventana.secrets import SecretStore
+from ventana.send_queue import SendQueue
 from ventana.settings import Settings
 from ventana.spill_queue import spill_queue
 from ventana.telemetry import count, log_bug, logger, measured
@@ -76,7 +78,15 @@ def _intake(settings: Settings, database: Database) -> Intake:
     patience_seconds = database_seconds + SPARE_SECONDS + 2 * settings.spill_timeout_ms / 1000
     # A call that took half of what it may take was not refused: it was waited for in vain.
     breaker = Breaker(database_seconds / 2)
-    return Intake(database, spill_queue(settings), breaker, patience_seconds, media_queue_url=settings.media_queue_url)
+    return Intake(
+        database,
+        spill_queue(settings),
+        breaker,
+        patience_seconds,
+        media_queue_url=settings.media_queue_url,
+        send_queue=SendQueue(settings.send_queue_urls()) if settings.send_queue_url else None,
+        outbox=Outbox(database, settings.event_bus_name, call_seconds=EVENTS_SECONDS),
+    )
 
 
 def raw_request(event: Event, public_base_url: str = "") -> RawRequest:

@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from botocore.exceptions import BotoCoreError, ClientError
 
 from ventana.api.answers import answer
 from ventana.api.requests import SendRequest
 from ventana.api.services import Services
 from ventana.errors import NotFound, VentanaError
 from ventana.schema.conversations import find_message, history_of
-from ventana.schema.outbound import Accepted, accept_outbound, mark_queued
+from ventana.schema.outbound import OutboundRequest, Part, accept_outbound, mark_queued
+from ventana.send_queue import Turn
 from ventana.telemetry import count, logger
 
 
@@ -26,16 +26,19 @@ def register(app: APIGatewayHttpResolver, services: Services) -> None:
         """Take an answer in and queue it; 409 window_closed when only a template may be sent."""
         accepted = accept_outbound(
             services.database,
-            str(uuid4()),
-            request.text.body,
+            OutboundRequest(
+                [Part(str(uuid4()), {"type": "text", "body": request.text.body})],
+                "api",
+                conversation_id=str(request.conversation_id) if request.conversation_id else None,
+                provider=request.provider,
+                to=request.to,
+            ),
             services.margin,
-            conversation_id=str(request.conversation_id) if request.conversation_id else None,
-            provider=request.provider,
-            to=request.to,
         )
         count("OutboundAccepted")
-        status = _queue(services, accepted)
-        return answer(202, {"id": accepted.id, "status": status, "conversation_id": accepted.conversation_id})
+        _queue(services, accepted.turns("reply"))
+        body = {"id": accepted.message_ids[0], "status": accepted.status, "conversation_id": accepted.conversation_id}
+        return answer(202, body)
 
     @app.get("/v1/messages/<message_id>")
     def show_message(message_id: UUID) -> Response[Any]:
@@ -47,11 +50,9 @@ def register(app: APIGatewayHttpResolver, services: Services) -> None:
         return answer(200, {**asdict(message), "status": message.delivery_status, "history": history})
 
 
-def _queue(services: Services, accepted: Accepted) -> str:
+def _queue(services: Services, turns: list[Turn]) -> None:
+    taken = services.queue.put_quietly(turns)
     try:
-        services.queue.put(accepted.id, accepted.conversation_id)
-        return mark_queued(services.database, accepted.id)
-    except (BotoCoreError, ClientError, VentanaError) as error:
-        # It is ours all the same: the row is the outbox, and the sweep queues what was left.
-        logger.warning("not_queued", extra={"message_id": accepted.id, "error": type(error).__name__})
-        return accepted.status
+        mark_queued(services.database, [turn.message_id for turn in taken])
+    except VentanaError as error:  # they are ours all the same, and a turn counts without the mark
+        logger.warning("not_marked", extra={"error": type(error).__name__})

@@ -21,10 +21,11 @@ from ventana.messages import (
     StatusUpdate,
 )
 from ventana.schema.connection import Database
+from ventana.send_queue import Turn
 
 RECORD_INBOUND = """
-select place, outcome, message_id::text as message_id, conversation_id::text as conversation_id
-  from record_inbound_v1(%s::jsonb, coalesce(%s::timestamptz, clock_timestamp()))
+select place, outcome, message_id::text as message_id, conversation_id::text as conversation_id, turns
+  from record_inbound_v2(%s::jsonb, coalesce(%s::timestamptz, clock_timestamp()))
 """
 
 
@@ -43,6 +44,13 @@ class Recorded:
     ]
     message_id: str | None
     conversation_id: str | None
+    turns: list[dict[str, str]] | None = None
+    """Messages of ours that are to be queued because of it: what was held, what goes in place of what failed."""
+
+
+def turns_of(recorded: Sequence[Recorded]) -> list[Turn]:
+    """What is to be queued now because of what was recorded."""
+    return [Turn(**turn) for row in recorded for turn in row.turns or ()]
 
 
 def record_inbound(database: Database, items: Sequence[Item], received_at: datetime | None = None) -> list[Recorded]:
@@ -95,6 +103,8 @@ def as_json(item: Item) -> dict[str, Any]:
                 "error_code": item.error_code,
                 "error_text": item.error_text,
                 "window_shut": item.window_shut,
+                "opted_out": item.opted_out,
+                "retryable": item.retryable,
             }
         case IdentityChange():
             return {

@@ -1,157 +1,161 @@
-"""Answers on their way out: accept, queue, claim, finish; each one statement and one commit."""
+"""Taking answers in: one statement and one commit, with the window decided on the locked conversation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from ventana.errors import NotFound, SendError, Uncertain, WindowClosed, WindowShut
-from ventana.messages import Customer, OutboundMessage, Receipt
+from ventana.content import COLUMN, Content, Template, summary
+from ventana.errors import BadRequest, Conflict, NotFound, WindowClosed
 from ventana.schema.connection import Database
+from ventana.schema.inbound import dumped
+from ventana.send_queue import Turn
 
 ACCEPT = """
-select outcome, conversation_id::text as conversation_id, status, closed_at
-  from accept_outbound_v1(%s, %s, %s, %s, 'text', %s, %s, coalesce(%s::timestamptz, clock_timestamp()))
+select outcome, conversation_id::text as conversation_id, message_ids::text[] as message_ids, status, closed_at
+  from accept_outbound_v2(%s::jsonb, %s, coalesce(%s::timestamptz, clock_timestamp()))
 """
-QUEUED = """
-with queued as (
-    update kommo_messages set delivery_status = 'queued' where id = %(id)s and delivery_status = 'accepted' returning id
-), told as (
-    insert into message_status_history (message_id, status, at, cause)
-    select id, 'queued', clock_timestamp(), 'api' from queued
-)
-select coalesce((select 'queued' from queued), (select delivery_status from kommo_messages where id = %(id)s))
+QUEUED = "select mark_queued_v1(%s::uuid[])"
+TARGET = """
+select c.provider, c.id::text as conversation_id from kommo_conversations c where c.id = %s
 """
-CLAIM = """
-select outcome, conversation_id::text as conversation_id, provider, business_address, content, attempts,
-       phone, provider_user_id, kommo_chat_id, kommo_contact_id, kommo_lead_id, kommo_talk_id
-  from claim_outbound_v1(%s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))
-"""
-FINISH_SENT = "select finish_sent_v1(%s, %s, %s)"
-FINISH_UNSENT = "select finish_unsent_v1(%s, %s, %s, %s, %s, %s)"
-MAX_ATTEMPTS = 6
+DAY = timedelta(hours=24)
+IfWindowClosed = Literal["reject", "template", "hold"]
+Lane = Literal["reply", "bulk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message of a request: nearly always the only one. `id` becomes the row of kommo_messages."""
+
+    id: str
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """What a caller wants sent, checked already.
+
+    To a conversation, or to the customer `to` (E.164 or user id) of a `provider`; from `sender`, an address of ours, or
+    the one that the customer wrote to last. `caller` and `key` make a repeated request one; `request_hash` tells
+    whether it is the same. `may_start`: a template may begin a conversation.
+    """
+
+    parts: Sequence[Part]
+    caller: str
+    conversation_id: str | None = None
+    provider: str | None = None
+    to: str | None = None
+    sender: str | None = None
+    if_window_closed: IfWindowClosed = "reject"
+    fallback: Template | None = None
+    reply_to: str | None = None
+    lane: Lane = "reply"
+    send_at: datetime | None = None
+    expires_in: timedelta = DAY
+    options: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    request_hash: str | None = None
+    may_start: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as accept_outbound_v2 takes it."""
+        return {
+            "parts": [
+                {
+                    "id": part.id,
+                    "content": part.content,
+                    "summary": summary(part.content),
+                    "content_type": COLUMN[part.content["type"]],
+                }
+                for part in self.parts
+            ],
+            "caller": self.caller,
+            "conversation_id": self.conversation_id,
+            "provider": self.provider,
+            "to": self.to,
+            "from": self.sender,
+            "if_window_closed": self.if_window_closed,
+            "fallback": self.fallback,
+            "reply_to": self.reply_to,
+            "lane": self.lane,
+            "send_at": self.send_at.isoformat() if self.send_at else None,
+            "expires_in": self.expires_in.total_seconds(),
+            "options": self.options or None,
+            "key": self.key,
+            "request_hash": self.request_hash,
+            "may_start": self.may_start,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An answer that is ours to deliver from now on: `id` is the row of kommo_messages."""
+    """Messages that are ours to deliver from now on: ids of kommo_messages, in order; accepted, or held."""
 
-    id: str
+    message_ids: tuple[str, ...]
     conversation_id: str
-    status: str
+    status: Literal["accepted", "held"]
+
+    def turns(self, lane: Lane) -> list[Turn]:
+        """What is to be queued now."""
+        return [Turn(each, self.conversation_id, lane) for each in self.message_ids] if self.status != "held" else []
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    outcome: Literal["accepted", "window_closed", "not_found"]
+    outcome: str
     conversation_id: str | None
-    status: str | None
+    message_ids: list[str] | None
+    status: Literal["accepted", "held"] | None
     closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a sender got: with outcome "claimed" the message is its own until the lease ends.
+class Target:
+    """The conversation that a request is for, and who carries its messages."""
 
-    window_closed: it ended as failed, nothing may be sent; leased: another sender has it; uncertain: a sender died
-    with it; done: it went already; not_found: there is no such message.
-    """
-
-    outcome: Literal["claimed", "window_closed", "leased", "uncertain", "done", "not_found"]
-    conversation_id: str | None
-    provider: str | None
-    business_address: str | None
-    content: str | None
-    attempts: int | None
-    phone: str | None
-    provider_user_id: str | None
-    kommo_chat_id: str | None
-    kommo_contact_id: str | None
-    kommo_lead_id: str | None
-    kommo_talk_id: str | None
-
-    def message(self, message_id: str, status_url: str) -> OutboundMessage:
-        """The claimed message as its provider gets it."""
-        return OutboundMessage(
-            id=message_id,
-            conversation_id=self.conversation_id or "",
-            provider=self.provider or "",
-            business_address=self.business_address or "",
-            customer=Customer(
-                phone=self.phone,
-                user_id=self.provider_user_id,
-                chat_id=self.kommo_chat_id,
-                contact_id=self.kommo_contact_id,
-                lead_id=self.kommo_lead_id,
-                talk_id=self.kommo_talk_id,
-            ),
-            content={"type": "text", "body": self.content or ""},
-            status_url=status_url,
-        )
+    provider: str
+    conversation_id: str
 
 
-def accept_outbound(
-    database: Database,
-    message_id: str,
-    text: str,
-    margin: timedelta,
-    *,
-    conversation_id: str | None = None,
-    provider: str | None = None,
-    to: str | None = None,
-    now: datetime | None = None,
-) -> Accepted:
-    """Take an answer in, for a conversation or for the customer `to` (E.164 or user id) of a provider.
-
-    The window is decided in the database with the conversation's row locked. Raises WindowClosed when only a template
-    may be sent, which is also so for a customer who never wrote; NotFound when there is no such conversation.
-    """
-    decision = database.one(_Decision, ACCEPT, (message_id, conversation_id, provider, to, text, margin, now))
-    if decision is None or (decision.outcome == "not_found" and conversation_id is not None):
-        raise NotFound("there is no conversation with this id")
-    if decision.outcome != "accepted":
-        raise WindowClosed(decision.closed_at, decision.conversation_id)
-    return Accepted(message_id, decision.conversation_id or "", decision.status or "accepted")
-
-
-def mark_queued(database: Database, message_id: str) -> str:
-    """Note that the message is in the queue, unless a sender was faster; returns its delivery status."""
-    return database.value(QUEUED, {"id": message_id}) or "accepted"
-
-
-def claim_outbound(
-    database: Database, message_id: str, lease: timedelta, margin: timedelta, now: datetime | None = None
-) -> Claim:
-    """Take a message exclusively, the window checked once more against the customer's last message."""
-
-    found = database.one(Claim, CLAIM, (message_id, lease, margin, now))
+def find_target(database: Database, conversation_id: str) -> Target:
+    """Who carries the messages of a conversation. Raises NotFound."""
+    found = database.one(Target, TARGET, (conversation_id,))
     if found is None:
-        raise NotFound("there is no message with this id")
+        raise NotFound("there is no conversation with this id")
     return found
 
 
-def finish_sent(database: Database, message_id: str, receipt: Receipt) -> str | None:
-    """The provider took it: keep its id and apply statuses that were faster. Returns the delivery status."""
-    status: str | None = database.value(FINISH_SENT, (message_id, receipt.provider_message_id, receipt.status))
-    return status
+def accept_outbound(
+    database: Database, request: OutboundRequest, margin: timedelta, now: datetime | None = None
+) -> Accepted:
+    """Take a request in; the same caller, key and request get what was decided the first time.
 
-
-def finish_unsent(
-    database: Database, message_id: str, error: SendError, max_attempts: int = MAX_ATTEMPTS
-) -> str | None:
-    """The provider did not take it, or we cannot know: queued again, failed or uncertain. Returns that status.
-
-    When the provider says that the window is shut, ours is shut as well.
+    Raises WindowClosed when only a template may be sent and the request brings none; Conflict when the key was used for
+    another request ("idempotency_conflict") or the customer wants only direct answers ("opted_out"); NotFound and
+    BadRequest for a conversation, a message or an address of ours that there is not.
     """
-    outcome = "uncertain" if isinstance(error, Uncertain) else "retry" if error.retryable else "failed"
-    parameters = (
-        message_id,
-        outcome,
-        error.provider_code or error.code,
-        str(error),
-        isinstance(error, WindowShut),
-        max_attempts,
-    )
-    status: str | None = database.value(FINISH_UNSENT, parameters)
-    return status
+    decided = database.one(_Decision, ACCEPT, (dumped(request.as_json()), margin, now))
+    outcome = decided.outcome if decided else "not_found"
+    if decided is not None and outcome == "accepted":
+        return Accepted(tuple(decided.message_ids or ()), decided.conversation_id or "", decided.status or "accepted")
+    if decided is not None and outcome == "window_closed":
+        raise WindowClosed(decided.closed_at, decided.conversation_id)
+    if outcome == "key_conflict":
+        raise Conflict("idempotency_conflict", "this Idempotency-Key was used for another request; take a new one")
+    if outcome == "opted_out":
+        raise Conflict("opted_out", "the customer wants nothing but direct answers to what they write")
+    if outcome == "reply_not_found":
+        raise NotFound("reply_to is no message of this conversation")
+    if outcome == "no_address":
+        raise BadRequest("say from which of our addresses it is to be sent: the customer has written to none")
+    if request.conversation_id is None:
+        raise WindowClosed(None)
+    raise NotFound("there is no conversation with this id")
+
+
+def mark_queued(database: Database, message_ids: Sequence[str]) -> None:
+    """Note that these are in the queue, unless a sender was faster."""
+    database.value(QUEUED, (list(message_ids),))

@@ -1,16 +1,26 @@
-"""Windows as sets, and what the sweep does with them; the cost follows what is due, not the size of the tables."""
+"""Windows as sets, and what the sweep does with them and with sends; the cost follows what is due, not table sizes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from ventana.schema.connection import Database
+from ventana.send_queue import Turn
 
-SWEEP = "select closing, closed from sweep_windows_v1(%s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
-RESCUE = """
-select message_id::text as message_id, conversation_id::text as conversation_id, outcome
-  from rescue_sends_v1(%s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))
+SWEEP = "select closing, closed from sweep_windows_v2(%s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
+SWEEP_SENDS = """
+select message_id::text as message_id, conversation_id::text as conversation_id, lane, outcome
+  from sweep_sends_v1(%s, coalesce(%s::timestamptz, clock_timestamp()))
+"""
+FORGET = "select forget_v1(%s, coalesce(%s::timestamptz, clock_timestamp()))"
+WINDOWS_OF = """
+select c.business_address, c.last_user_message_at, c.window_closed_for from kommo_conversations c where c.id = %(id)s
+union all
+select f.business_address, f.last_user_message_at, f.window_closed_for from former_windows f
+ where f.conversation_id = %(id)s
+ order by last_user_message_at desc nulls last
 """
 NEEDING_TEMPLATE = """
 select id::text from kommo_conversations
@@ -36,12 +46,26 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class Rescued:
-    """A send that was found lying: "stranded" is to be queued again, "uncertain" was left by a sender that died."""
+class SweptSend:
+    """A send that was due to be looked at: "turn", it is to be queued; "expired"; "uncertain", its sender died."""
 
     message_id: str
     conversation_id: str
-    outcome: str
+    lane: str
+    outcome: Literal["turn", "expired", "uncertain"]
+
+    def turn(self) -> Turn:
+        """What is to be queued."""
+        return Turn(self.message_id, self.conversation_id, self.lane)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressWindow:
+    """When the customer last wrote to one of our addresses, and whether the window that this opened was shut."""
+
+    business_address: str | None
+    last_user_message_at: datetime | None
+    window_closed_for: datetime | None
 
 
 def sweep_windows(database: Database, warning: timedelta, limit: int, now: datetime | None = None) -> Swept:
@@ -49,11 +73,19 @@ def sweep_windows(database: Database, warning: timedelta, limit: int, now: datet
     return database.one(Swept, SWEEP, (warning, limit, now)) or Swept(0, 0)
 
 
-def rescue_sends(
-    database: Database, accepted_for: timedelta, queued_for: timedelta, limit: int, now: datetime | None = None
-) -> list[Rescued]:
-    """Find sends that nobody is working on; those whose sender died become uncertain."""
-    return database.all(Rescued, RESCUE, (accepted_for, queued_for, limit, now))
+def sweep_sends(database: Database, limit: int, now: datetime | None = None) -> list[SweptSend]:
+    """Look at the sends that are due: turns for those that nobody works on, the end for those whose time is over."""
+    return database.all(SweptSend, SWEEP_SENDS, (limit, now))
+
+
+def forget(database: Database, limit: int, now: datetime | None = None) -> int:
+    """Delete answers to repeated requests after eight days, and the traces of failed sends after thirty."""
+    return database.value(FORGET, (limit, now)) or 0
+
+
+def windows_of(database: Database, conversation_id: str) -> list[AddressWindow]:
+    """The windows of a customer at each address of ours that they wrote to, the latest first."""
+    return database.all(AddressWindow, WINDOWS_OF, {"id": conversation_id})
 
 
 def conversations_needing_template(database: Database, now: datetime, limit: int = 100) -> list[str]:
