@@ -32,7 +32,7 @@ CHANNELS = {"telegram": "telegram", "instagram": "instagram", "facebook": "faceb
 
 def message_of(account: Node, raw: Node) -> Iterator[InboundMessage]:
     """Read an item of `message`: echoes come in there as well."""
-    yield _message(account, raw, _role(raw))
+    yield _message(account, raw, role_of(raw))
 
 
 def echo_of(account: Node, raw: Node) -> Iterator[InboundMessage]:
@@ -49,6 +49,16 @@ def lead_of(raw: Node) -> str:
     """The lead that an item belongs to, under either of its two namings."""
     lead = text(raw.get("entity_id")) if text(raw.get("entity_type")) in LEADS else ""
     return lead or (text(raw.get("element_id")) if text(raw.get("element_type")) == LEAD_ELEMENT else "")
+
+
+def role_of(raw: Node) -> Role:
+    """Who wrote: only what comes in from outside is the customer's; echoes of our own answers come in as well."""
+    kind, author = text(raw.get("type")), text(an_object(raw.get("author")).get("type"))
+    if kind == "outgoing" or author in OURS:
+        return "assistant"
+    if kind == "incoming" or (not kind and author in ("", "external")):
+        return "user"
+    return "system"
 
 
 def _message(account: Node, raw: Node, role: Role) -> InboundMessage:
@@ -87,16 +97,6 @@ def _customer(raw: Node, role: Role) -> Customer | None:
     return Customer(
         chat_id=chat, name=name or None, contact_id=contact or None, lead_id=lead_of(raw) or None, talk_id=talk or None
     )
-
-
-def _role(raw: Node) -> Role:
-    """Who wrote: only what comes in from outside is the customer's; echoes of our own answers come in as well."""
-    kind, author = text(raw.get("type")), text(an_object(raw.get("author")).get("type"))
-    if kind == "outgoing" or author in OURS:
-        return "assistant"
-    if kind == "incoming" or (not kind and author in ("", "external")):
-        return "user"
-    return "system"
 
 
 def _content_type(raw: Node, attachment: Node) -> ContentType:

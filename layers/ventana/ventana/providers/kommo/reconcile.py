@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 from ventana.errors import ListingFailed
-from ventana.http import HttpRequest, Transport
+from ventana.http import Transport
 from ventana.messages import InboundMessage, Item
 from ventana.providers.base import Known, Page, RawRequest
 from ventana.providers.kommo.form import flat
 from ventana.providers.kommo.parse import parse
-from ventana.providers.reading import Object, an_object, decoded_json, moment, picked, text
+from ventana.providers.kommo.talks import changed_since, id_of, is_past, listed
+from ventana.providers.reading import Object, an_object, moment, picked, text
 from ventana.secrets import ProviderSecrets
 
 CALLS_PER_SECOND = 5.0
@@ -39,58 +40,25 @@ def missed(
     account = secrets.first("account_id")  # the address that hooks give
     page = int(place) if place and place.isdigit() else 1
     while page:
-        talks = _listed(f"talks?limit={TALKS_A_PAGE}&page={page}", "talks", secrets, http)
-        changed = [talk for talk in talks if _id(talk) and (_changed(talk) or since) >= since]
+        talks = listed(f"talks?limit={TALKS_A_PAGE}&page={page}", "talks", secrets, http).entries
+        changed = [talk for talk in talks if id_of(talk) and changed_since(talk, since)]
         found = [message for talk in changed for message in _messages(talk, secrets, http)]
         wanted = [message for message in found if _is_incoming(message, since, until)]
         ours = known(text(message["id"]) for message in wanted)
         items = [item for message in wanted if text(message["id"]) not in ours for item in _items(message, account)]
-        page = page + 1 if len(talks) == TALKS_A_PAGE and not _is_past(talks, since) else 0
+        page = page + 1 if len(talks) == TALKS_A_PAGE and not is_past(talks, "updated_at", since) else 0
         yield Page(len(wanted), items, str(page) if page else None)
 
 
 def _messages(talk: Object, secrets: ProviderSecrets, http: Transport) -> list[Object]:
     """The talk's messages, each with what its hook would tell of the talk; none of a talk that is gone."""
     try:
-        messages = _listed(f"talks/{quote(_id(talk), safe='')}/messages", "messages", secrets, http)
+        messages = listed(f"talks/{quote(id_of(talk), safe='')}/messages", "messages", secrets, http).entries
     except ListingFailed as error:
         if error.status != 404:
             raise
         return []
-    return [{**picked(talk, FROM_TALK), "talk_id": _id(talk), **message} for message in messages]
-
-
-def _listed(path: str, name: str, secrets: ProviderSecrets, http: Transport) -> list[Object]:
-    """The objects of one list. Raises ListingFailed for anything that is no list: it must not pass for an empty one."""
-    origin = f"https://{secrets.first('subdomain')}.kommo.com/api/v4"
-    headers = {"authorization": f"Bearer {secrets.first('access_tokens')}", "accept": "application/json"}
-    reply = http(HttpRequest("GET", f"{origin}/{path}", headers))
-    if reply.status == 204:
-        return []
-    if reply.status != 200:
-        raise ListingFailed(f"the list was answered with {reply.status}", reply.status)
-    try:
-        answer = an_object(decoded_json(reply.body))
-    except ValueError:
-        answer = {}
-    entries = an_object(answer.get("_embedded")).get(name, answer.get(name))
-    if not isinstance(entries, list):
-        raise ListingFailed(f"the answer holds no list of {name}")
-    return [entry for entry in entries if isinstance(entry, dict)]
-
-
-def _id(talk: Object) -> str:
-    return text(talk.get("talk_id")) or text(talk.get("id"))
-
-
-def _changed(talk: Object) -> datetime | None:
-    return moment(talk.get("updated_at"))
-
-
-def _is_past(talks: list[Object], since: datetime) -> bool:
-    """Whether the rest changed before `since`, as far as the list shows itself to be newest first."""
-    times = [changed for talk in talks if (changed := _changed(talk))]
-    return bool(times) and max(times) < since and times[0] >= times[-1]
+    return [{**picked(talk, FROM_TALK), "talk_id": id_of(talk), **message} for message in messages]
 
 
 def _is_incoming(message: Object, since: datetime, until: datetime) -> bool:
