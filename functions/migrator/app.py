@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ventana.schema.connection import Database
 from ventana.schema.migrate import run
-from ventana.schema.migrations import Ahead
+from ventana.schema.migrate import Ahead
 from ventana.settings import Settings
 from ventana.telemetry import logger
 

@@ -26,8 +26,7 @@ from infra.local.simulators.server import Simulators
 from infra.local.state import LocalFailed, State
 from infra.local.template import FunctionSpec, Template
 from infra.local.worker import Program
-from ventana.schema.migrate import run
-from ventana.schema.migrations import MigrationError
+from ventana.schema.migrate import MigrationError, run
 
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "ventana"
@@ -110,7 +109,7 @@ class System:
         return self._database_url
 
     def _serve(self, gateway: Gateway, aws: Aws) -> None:
-        simulators = Simulators(self.identity, self.base_url)
+        simulators = Simulators(self.identity, self.base_url, memory=self._state.folder / "customers.jsonl")
         self._running.callback(simulators.close)
         self.simulator_url = simulators.url
         template, values = self._declared(aws)

@@ -10,9 +10,8 @@ import psycopg
 import pytest
 
 from tests.functions.loopback import Quiet, serving
-from ventana.schema.migrate import FOLDER
-from ventana.schema.migrations import Drift
-from ventana.schema.migrations import load as load_folder
+from ventana.schema.migrate import FOLDER, Drift
+from ventana.schema.migrate import load as load_folder
 
 Load = Callable[[str], Any]
 VERSIONS = [migration.version for migration in load_folder(FOLDER)]

@@ -12,8 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from ventana.schema.migrate import FOLDER, run
-from ventana.schema.migrations import load
+from ventana.schema.migrate import FOLDER, load, run
 
 BASELINE = "20240101_kommo_baseline"
 SEED = "20250101_twilio_whatsapp_support"

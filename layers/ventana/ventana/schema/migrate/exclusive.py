@@ -14,7 +14,7 @@ from typing import LiteralString
 
 import psycopg
 
-from ventana.schema.migrations import Locked, MigrationError
+from ventana.schema.migrate.folder import Locked, MigrationError
 
 LOCK_KEY = 0x56656E74616E61  # "Ventana"
 TRY = "select pg_try_advisory_lock(%s)"
