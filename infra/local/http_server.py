@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -32,13 +34,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What goes back. `hang_up` closes the connection without an answer instead."""
+    """What goes back. `hang_up` closes the connection without an answer instead, `reset` breaks it off rudely."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
     hang_up: bool = False
+    reset: bool = False
 
 
 Answer: TypeAlias = Callable[[Request], Response]
@@ -59,12 +62,12 @@ class HttpServer:
     """Listens from construction on, so that a port that is taken is known at once; answers from `start` on."""
 
     def __init__(self, answer: Answer, port: int = 0, too_large: Response | None = None) -> None:
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.answer = answer
-        self._server.too_large = too_large or problem(413, "too_large", "Send no more than 10 MB")
+        self._answer, self._too_large = answer, too_large or problem(413, "too_large", "Send no more than 10 MB")
+        self._server = self._listening(port)
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], name="http", daemon=True)
+        self._changing, self._ending = threading.Lock(), threading.Event()
+        self._thread = self._serving()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -72,6 +75,37 @@ class HttpServer:
 
     def stop(self) -> None:
         """Stop listening; answers under way are finished by their own threads or cut at exit."""
+        self._ending.set()
+        with self._changing:
+            self._close()
+
+    def go_away(self, seconds: float) -> None:
+        """Refuse connections for a while, and break off those that are open; returns when they are taken again."""
+        with self._changing:
+            if self._ending.is_set():
+                return
+            self._close()
+            self._server.break_off()
+            self._ending.wait(seconds)
+            while not self._ending.is_set():
+                try:
+                    self._server = self._listening(self.port)
+                except OSError:  # somebody's outgoing connection has the port for the moment
+                    self._ending.wait(0.05)
+                    continue
+                self._thread = self._serving()
+                self._thread.start()
+                return
+
+    def _listening(self, port: int) -> _Server:
+        server = _Server(("127.0.0.1", port), _Handler)
+        server.answer, server.too_large = self._answer, self._too_large
+        return server
+
+    def _serving(self) -> threading.Thread:
+        return threading.Thread(target=self._server.serve_forever, args=[0.02], name="http", daemon=True)
+
+    def _close(self) -> None:
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
@@ -83,6 +117,24 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 1024
     answer: Answer
     too_large: Response
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._connections: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def break_off(self) -> None:
+        """End every connection, whatever is under way on it."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: clients break off."""
@@ -129,9 +181,14 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _send(self, response: Response) -> None:
-        if response.hang_up:
+        if response.hang_up or response.reset:
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            if response.reset:
+                # Closed with time to linger, but none: the kernel sends a reset instead of an orderly end.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                socket.close(self.connection.detach())
+            else:
+                self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.send_response(response.status)
         for name, value in response.headers.items():

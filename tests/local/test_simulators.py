@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,6 +69,10 @@ def test_meta_reaches_a_customer_without_a_phone(world: World) -> None:
     assert (told["recipient_user_id"], told.get("recipient_id")) == ("US.13491208655302741918", None)
 
 
+FIELDS = {"provider", "kind", "to", "from", "customer", "address", "text", "message_id"}
+FIELDS |= {"id", "at", "dropped", "fault", "error_code", "raw"}
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_what_was_taken_is_listed(world: World, provider: str) -> None:
     _, answer = world.send(provider, "¿Sigue en pie?")
@@ -75,8 +80,11 @@ def test_what_was_taken_is_listed(world: World, provider: str) -> None:
     assert entry["provider"] == provider
     assert entry["text"] == "¿Sigue en pie?"
     assert entry["id"] in json.dumps(answer)
-    assert entry["dropped"] is False
-    assert set(entry) == {"provider", "id", "to", "from", "text", "at", "dropped", "raw"}
+    assert (entry["kind"], entry["dropped"], entry["fault"], entry["error_code"]) == ("text", False, None, None)
+    assert entry["message_id"] == (None if provider == "kommo" else "7")
+    assert entry["customer"] == ("4711" if provider == "kommo" else CUSTOMER)
+    assert abs(entry["at"] - time.time()) < 5
+    assert set(entry) == FIELDS
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_what_was_taken_is_listed(world: World, provider: str) -> None:
         ("twilio", {"To": ""}, 400, 21604),
         ("twilio", {"To": CUSTOMER}, 400, 21910),
         ("twilio", {"From": "whatsapp:+1"}, 400, 63007),
-        ("twilio", {"Body": ""}, 400, 21619),
+        ("twilio", {"Body": ""}, 400, 21602),
         ("twilio", {"Body": "x" * 1601}, 400, 21617),
         ("meta", {"token": "wrong"}, 401, 190),
         ("meta", {"to": ""}, 400, 100),

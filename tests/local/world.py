@@ -66,16 +66,31 @@ class World:
     def order(self, path: str, **content: Any) -> tuple[int, Any]:
         return self.call("POST", path, json.dumps(content).encode())
 
-    def send(self, provider: str, text: str = "¡Hola! 👋", **change: Any) -> tuple[int, Any]:
+    def send(self, provider: str, text: str = "¡Hola! 👋", /, **change: Any) -> tuple[int, Any]:
         path, body, headers = getattr(self, f"_{provider}")(text, **change)
         return self.call("POST", path, body, headers)
 
-    def sent(self) -> list[dict[str, Any]]:
-        status, content = self.call("GET", "/sent")
-        assert status == 200
-        return list(content["sent"])
+    def ask(self, provider: str, path: str) -> tuple[int, Any]:
+        """A question with the credentials of a send."""
+        return self.call("GET", path, b"", getattr(self, f"_{provider}")("")[2])
 
-    def _twilio(self, text: str, **change: Any) -> tuple[str, bytes, dict[str, str]]:
+    def wrote(self, provider: str, text: str = "hola", **more: Any) -> None:
+        """A customer writes; nobody is told."""
+        status, answer = self.order("/customer", provider=provider, text=text, lose=True, **{"from": CUSTOMER, **more})
+        assert (status, answer["status"]) == (200, 0)
+
+    def sent(self) -> list[dict[str, Any]]:
+        return self.record("sent")
+
+    def violations(self) -> list[dict[str, Any]]:
+        return self.record("violations")
+
+    def record(self, name: str, **wanted: str) -> list[dict[str, Any]]:
+        status, content = self.call("GET", f"/{name}?{urlencode(wanted)}")
+        assert status == 200
+        return list(content[name])
+
+    def _twilio(self, text: str, /, **change: Any) -> tuple[str, bytes, dict[str, str]]:
         token = change.pop("token", self.identity.twilio_auth_token)
         credentials = base64.b64encode(f"{self.identity.twilio_account_sid}:{token}".encode()).decode()
         form = {
@@ -88,8 +103,9 @@ class World:
         path = f"/2010-04-01/Accounts/{self.identity.twilio_account_sid}/Messages.json"
         return path, urlencode(form).encode(), {"authorization": f"Basic {credentials}"}
 
-    def _meta(self, text: str, **change: Any) -> tuple[str, bytes, dict[str, str]]:
+    def _meta(self, text: str, /, **change: Any) -> tuple[str, bytes, dict[str, str]]:
         token = change.pop("token", self.identity.meta_access_token)
+        path = f"/v25.0/{change.pop('number', self.identity.meta_phone_number_id)}/messages"
         message = {
             "messaging_product": "whatsapp",
             "to": CUSTOMER.removeprefix("+"),
@@ -98,10 +114,9 @@ class World:
             "biz_opaque_callback_data": "7",
             **change,
         }
-        path = f"/v25.0/{self.identity.meta_phone_number_id}/messages"
         return path, json.dumps(message).encode(), {"authorization": f"Bearer {token}"}
 
-    def _kommo(self, text: str, **change: Any) -> tuple[str, bytes, dict[str, str]]:
+    def _kommo(self, text: str, /, **change: Any) -> tuple[str, bytes, dict[str, str]]:
         token = change.pop("token", self.identity.kommo_access_token)
         path = f"/api/v4/talks/{change.pop('talk', 4711)}/send_message"
         return path, json.dumps({"text": text, **change}).encode(), {"authorization": f"Bearer {token}"}

@@ -40,12 +40,14 @@ def post(webhook: Webhook) -> int:
     return reply.status
 
 
-def post_later(webhooks: Sequence[Webhook]) -> None:
-    """Send several one after the other, soon, without making the caller wait."""
-    threading.Thread(target=_post_all, args=[webhooks], name="callbacks", daemon=True).start()
+def post_later(webhooks: Sequence[Webhook], delay: float = 0.0) -> None:
+    """Send several one after the other, soon or after a while, without making the caller wait."""
+    if webhooks:
+        threading.Thread(target=_post_all, args=[webhooks, delay], name="callbacks", daemon=True).start()
 
 
-def _post_all(webhooks: Sequence[Webhook]) -> None:
+def _post_all(webhooks: Sequence[Webhook], delay: float) -> None:
+    time.sleep(delay)
     for webhook in webhooks:
         time.sleep(PAUSE_SECONDS)
         pause = FIRST_RETRY_SECONDS

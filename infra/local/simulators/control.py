@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from infra.local.http_server import Request
-from infra.local.simulators.ledger import DEFAULT_CODES, MODES, PROVIDERS, WINDOW_CODES, Fault
+from infra.local.simulators.contract import Letter
+from infra.local.simulators.faults import (
+    CALL_MODES,
+    CALLS,
+    DEFAULT_CODES,
+    MAY_BE_TAKEN,
+    PROVIDERS,
+    STATUS_MODES,
+    WINDOW_CODES,
+    Fault,
+    Order,
+)
+from infra.local.simulators.rules import CODES, Rules
 
 HANG_SECONDS = 20.0
 """Longer than the sender waits for an answer."""
+DELAY_SECONDS = 2.0
+AWAY = "away"
+MODES = (*CALL_MODES, *STATUS_MODES)
+SWITCHES: Mapping[str, tuple[str, ...]] = {
+    "window": ("status", "sync", "count", "off"),
+    "pair_rate": ("enforce", "count", "off"),
+    "address_rate": ("enforce", "count", "off"),
+    "opt_out": ("status", "sync", "off"),
+}
+HARMLESS = ("count", "off")
 
 
 class BadOrder(Exception):
     """The request cannot be done; the message says what to change."""
 
 
-def read_fault(request: Request) -> tuple[str, Fault, int]:
-    """Provider, misbehaviour and how many sends shall have it. Raises BadOrder."""
+def read_away(request: Request) -> float | None:
+    """For how many seconds nobody shall be reached at all; None where something else is ordered. Raises BadOrder."""
     order = _object(request)
-    provider, mode = _one_of(order, "provider", PROVIDERS), _one_of(order, "mode", MODES)
-    count, seconds = order.get("count", 1), order.get("seconds", HANG_SECONDS)
-    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= 1_000_000:
-        raise BadOrder("Give `count` as a whole number; 0 takes back all that waits for this provider")
-    if not isinstance(seconds, int | float) or not 0 <= seconds <= 600:
-        raise BadOrder("Give `seconds` as a number up to 600: how long to hang")
-    code = _code(order, provider, mode)
-    return provider, Fault(mode, code, _when(order, provider, mode, code), float(seconds)), count
+    return _number(order, "seconds", 1.0, 60) if order.get("mode") == AWAY else None
 
 
-def read_customer(request: Request) -> tuple[str, str, str | None, dict[str, Any], bool]:
-    """Provider, who writes, what, what to change in the provider's payload, and whether to lose it. Raises BadOrder."""
+def read_fault(request: Request) -> tuple[str, Order | None]:
+    """Provider, and what shall go wrong there; None where all of that is taken back. Raises BadOrder."""
+    order = _object(request)
+    provider = _one_of(order, "provider", PROVIDERS)
+    if order.get("count") == 0 and order["count"] is not False:
+        return provider, None
+    mode = _one_of(order, "mode", (*MODES, AWAY))
+    every, count = _whole(order, "every"), _whole(order, "count")
+    call: Any = _one_of({"call": "send", **order}, "call", CALLS)
+    to, address = _text(order, "to"), _text(order, "from")
+    if call != "send" and (to or mode in STATUS_MODES):
+        raise BadOrder("Only sends go `to` somebody and have statuses: leave `call` out")
+    if call == "question" and address:
+        raise BadOrder("Questions come `from` no address: leave it out")
+    left = count if count is not None else None if every is not None else 1
+    return provider, Order(_fault(order, provider, mode), call, to, address, every or 1, left)
+
+
+def read_customer(request: Request) -> tuple[str, Letter, bool]:
+    """Provider, what a customer writes there, and whether its webhook shall be lost. Raises BadOrder."""
     order = _object(request)
     provider = _one_of(order, "provider", PROVIDERS)
     sender, text, payload = order.get("from"), order.get("text"), order.get("payload", {})
@@ -42,14 +76,47 @@ def read_customer(request: Request) -> tuple[str, str, str | None, dict[str, Any
         raise BadOrder("Give `payload` as an object: fields of the provider's message to add or replace")
     if text is None and not payload:
         raise BadOrder("Give `text` or `payload`")
-    if not isinstance(order.get("lose", False), bool):
-        raise BadOrder("Give `lose` as true or false: whether the provider takes it without telling us")
-    return provider, sender, text, payload, order.get("lose", False)
+    address = _text(order, "address")
+    if address and provider == "kommo":
+        raise BadOrder("Kommo's address is its account: leave `address` out")
+    age = _number(order, "age_seconds", 0.0, 10 * 365 * 86400)
+    return provider, Letter(sender, text, payload, address, age), _flag(order, "lose", False)
+
+
+def read_rules(request: Request) -> tuple[tuple[str, ...], dict[str, Any] | None]:
+    """Providers, and which of their rules to switch how; None where all are to be as at first. Raises BadOrder."""
+    order = _object(request)
+    providers = (_one_of(order, "provider", PROVIDERS),) if "provider" in order else PROVIDERS
+    if _flag(order, "reset", False):
+        return providers, None
+    settings: dict[str, Any] = {name: _one_of(order, name, SWITCHES[name]) for name in SWITCHES if name in order}
+    for name in ("window_seconds", "pair_seconds"):
+        if name in order:
+            settings[name] = _number(order, name, 0.0, 10 * 365 * 86400)
+    for name in ("pair_burst", "per_second"):
+        if name in order:
+            settings[name] = _whole(order, name)
+    unknown = set(order) - set(settings) - {"provider", "reset"}
+    if unknown or not settings:
+        raise BadOrder(f"Give some of {', '.join(Rules.__dataclass_fields__)}, or `reset`")
+    for provider in providers:
+        for name in SWITCHES:
+            if settings.get(name, "off") not in HARMLESS and name not in CODES[provider]:
+                raise BadOrder(f"The simulated {provider} cannot refuse by its {name}: give `provider`, or off")
+    return providers, settings
+
+
+def _fault(order: dict[str, Any], provider: str, mode: str) -> Fault:
+    code, taken = _code(order, provider, mode), _flag(order, "taken", mode == "accept_then_drop")
+    if taken and mode not in (*MAY_BE_TAKEN, "accept_then_drop"):
+        raise BadOrder(f"Only {', '.join(MAY_BE_TAKEN)} and accept_then_drop can have `taken` the message")
+    seconds = _number(order, "seconds", DELAY_SECONDS if mode in STATUS_MODES else HANG_SECONDS, 600)
+    return Fault(mode, code, _when(order, provider, mode, code), seconds, taken, _flag(order, "statuses", True))
 
 
 def _code(order: dict[str, Any], provider: str, mode: str) -> str:
-    code = str(order.get("code", DEFAULT_CODES[provider]))
-    if not code.isascii() or not code.isdigit():
+    code = str(order.get("code", DEFAULT_CODES[provider] if mode == "error_code" else ""))
+    if code and not (code.isascii() and code.isdigit()):
         raise BadOrder("Give `code` as a number: the provider's error code")
     if mode == "error_code" and provider == "kommo" and not 400 <= int(code) <= 599:
         raise BadOrder("Kommo's error codes are HTTP's: give `code` between 400 and 599")
@@ -76,7 +143,35 @@ def _object(request: Request) -> dict[str, Any]:
     return content
 
 
-def _one_of(order: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+def _one_of(order: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
     if order.get(name) not in allowed:
         raise BadOrder(f"Give `{name}` as one of {', '.join(allowed)}")
     return str(order[name])
+
+
+def _text(order: Mapping[str, Any], name: str) -> str | None:
+    value = order.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise BadOrder(f"Give `{name}` as a string")
+    return value
+
+
+def _flag(order: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = order.get(name, default)
+    if not isinstance(value, bool):
+        raise BadOrder(f"Give `{name}` as true or false")
+    return value
+
+
+def _number(order: Mapping[str, Any], name: str, default: float, most: float) -> float:
+    value = order.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+        raise BadOrder(f"Give `{name}` as a number from 0 to {most:g}")
+    return float(value)
+
+
+def _whole(order: Mapping[str, Any], name: str) -> int | None:
+    value = order.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000):
+        raise BadOrder(f"Give `{name}` as a whole number from 1; a `count` of 0 takes back all that waits there")
+    return value

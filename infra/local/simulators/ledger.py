@@ -1,87 +1,76 @@
-"""What simulated providers took, and what tests told them to do wrong."""
+"""What the simulated providers took, what they were shown, and what should not have been asked of them."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
-PROVIDERS = ("kommo", "meta", "twilio")
-MODES = ("http_500", "http_429", "error_code", "hang", "accept_then_drop")
-WINDOW_CODES = frozenset({"63016", "131047"})
-"""Codes that really come as a status, after the send was taken."""
-DEFAULT_CODES = {"twilio": "63016", "meta": "131047", "kommo": "422"}
+from infra.local.simulators.contract import Attempt, Sent
 
-
-@dataclass(frozen=True)
-class Sent:
-    """One message that a provider took."""
-
-    provider: str
-    id: str
-    to: str
-    sender: str
-    text: str
-    raw: Mapping[str, Any]
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One misbehaviour, for one send."""
-
-    mode: str
-    code: str
-    when: Literal["sync", "status"]
-    seconds: float
+Entry: TypeAlias = dict[str, Any]
 
 
 class Ledger:
-    """Everything that was taken, in order."""
+    """Everything that arrived, in order."""
 
     def __init__(self) -> None:
-        self._entries: list[dict[str, Any]] = []
+        self._sent: list[Entry] = []
+        self._indications: list[Entry] = []
+        self._violations: list[Entry] = []
         self._lock = threading.Lock()
 
-    def add(self, sent: Sent, *, dropped: bool) -> None:
-        """Keep one; `dropped` when the sender never got an answer."""
-        entry = {
-            "provider": sent.provider,
-            "id": sent.id,
-            "to": sent.to,
-            "from": sent.sender,
-            "text": sent.text,
-            "at": sent.at.isoformat(),
-            "dropped": dropped,
-            "raw": dict(sent.raw),
-        }
+    def take(self, take: Callable[[], Sent], *, fault: str | None, dropped: bool, error_code: str | None) -> Sent:
+        """Have a message taken, and keep it: one at a time, so that the list has the order of the times.
+
+        `dropped`: the sender never gets an answer; `error_code`: it fails later, with this code.
+        """
         with self._lock:
-            self._entries.append(entry)
+            sent = take()
+            entry = _described(sent.attempt)
+            more = {"id": sent.id, "at": sent.at, "dropped": dropped, "fault": fault, "error_code": error_code}
+            self._sent.append({**entry, **more, "raw": dict(sent.attempt.raw)})
+        return sent
 
-    def entries(self) -> list[dict[str, Any]]:
-        """What was taken so far, oldest first."""
+    def indicated(self, attempt: Attempt) -> None:
+        """Keep a read mark or typing; it is about a message of the customer's."""
+        entry = {"provider": attempt.provider, "kind": attempt.kind, "about": attempt.text, "at": time.time()}
         with self._lock:
-            return list(self._entries)
+            self._indications.append({**entry, "address": attempt.address, "raw": dict(attempt.raw)})
+
+    def violated(self, rule: str, attempt: Attempt, *, refused: bool) -> None:
+        """Keep what broke a rule."""
+        entry = {"rule": rule, **_described(attempt), "call": attempt.call, "at": time.time(), "refused": refused}
+        with self._lock:
+            self._violations.append(entry)
+
+    def sent(self, wanted: Mapping[str, str]) -> list[Entry]:
+        """What was taken so far, oldest first; `wanted` are fields and their values."""
+        return self._selected(self._sent, wanted)
+
+    def indications(self, wanted: Mapping[str, str]) -> list[Entry]:
+        """What was shown, oldest first."""
+        return self._selected(self._indications, wanted)
+
+    def violations(self, wanted: Mapping[str, str]) -> list[Entry]:
+        """What should not have been asked, oldest first."""
+        return self._selected(self._violations, wanted)
+
+    def _selected(self, entries: list[Entry], wanted: Mapping[str, str]) -> list[Entry]:
+        with self._lock:
+            entries = list(entries)
+        return [entry for entry in entries if all(str(entry.get(name)) == value for name, value in wanted.items())]
 
 
-class Faults:
-    """The misbehaviours that wait for the next sends, by provider, in the order they were asked for."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, deque[Fault]] = {name: deque() for name in PROVIDERS}
-
-    def add(self, provider: str, fault: Fault, count: int) -> None:
-        """Let the next `count` sends go wrong; 0 forgets everything that waits for this provider."""
-        if count == 0:
-            self._waiting[provider].clear()
-        self._waiting[provider].extend([fault] * count)
-
-    def take(self, provider: str) -> Fault | None:
-        """What shall go wrong with this send."""
-        try:
-            return self._waiting[provider].popleft()
-        except IndexError:
-            return None
+def _described(attempt: Attempt) -> Entry:
+    return {
+        "provider": attempt.provider,
+        "kind": attempt.kind,
+        "to": attempt.to,
+        "from": attempt.sender,
+        "customer": attempt.customers[0] if attempt.customers else "",
+        "address": attempt.address,
+        "text": attempt.text,
+        "message_id": attempt.message_id,
+    }

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import json
 import re
 import secrets
 import time
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
+from infra.local.simulators import meta_hooks
 from infra.local.simulators.callbacks import Webhook
+from infra.local.simulators.contract import Attempt, Heard, Letter, Sent
+from infra.local.simulators.faults import Fault
 from infra.local.simulators.files import MetaFiles
-from infra.local.simulators.ledger import Fault, Sent
+from infra.local.simulators.meta_messages import check, kind_of, text_of
+from infra.local.simulators.meta_parameters import Invalid
 
 PATH = re.compile(r"/v\d+\.0/(\d+)/messages")
 FILE = re.compile(r"/v\d+\.0/(\d+)")
-PATIENCE_SECONDS = 5.0
-TRIES = 5  # really for seven days
 THROTTLED = "130429"
 HTTP_STATUS = {"190": 401, "131005": 403, "1": 500, "2": 503, "131000": 500, THROTTLED: 429}
 TEXTS = {
@@ -28,133 +29,117 @@ TEXTS = {
     "190": "Invalid OAuth access token - Cannot parse access token",
     "130429": "Rate limit hit",
     "131047": "Re-engagement message",
+    "131050": "User has stopped marketing messages",
     "131056": "(Business Account, Consumer Account) pair rate limit hit",
 }
+OF_MODES = {"http_400": "135999", "http_401": "190", "http_429": THROTTLED, "http_500": "1"}
+"""Meta's codes for what goes wrong, unless the order names one; 135999 is none that it documents."""
 
 
 class MetaSimulator:
-    """One app with one phone number."""
+    """One app with one phone number, and every other that a customer wrote to."""
 
     name = "meta"
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
-        self._identity, self._url = identity, f"{gateway_url}/webhooks/meta"
+        self._identity, self._hooks = identity, meta_hooks.MetaHooks(identity, gateway_url)
+        self._numbers = {identity.meta_phone_number_id}
         self._files = MetaFiles()
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call to the Graph API, or to where it keeps files."""
         return request.path == MetaFiles.PATH or any(path.fullmatch(request.path) for path in (PATH, FILE))
 
-    def refuse(self, request: Request) -> Response | None:
-        """Answer what is no send: a wrong token, another number, a body that is not in order, questions for files."""
+    def read(self, request: Request) -> Response | Attempt:
+        """Answer a wrong token, a number of nobody's, a body that is not in order, questions for files."""
         wanted = f"Bearer {self._identity.meta_access_token}"
         if not hmac.compare_digest(request.header("authorization").encode(), wanted.encode()):
-            return _error("190")
+            return self.refusal("190")
         if request.method == "GET" and request.path == MetaFiles.PATH:
             return self._files.answer(request)
         if request.method == "GET" and (file := FILE.fullmatch(request.path)):
             return self._files.described(file[1])
         match = PATH.fullmatch(request.path)
-        if request.method != "POST" or match is None or match[1] != self._identity.meta_phone_number_id:
+        if request.method != "POST" or match is None or match[1] not in self._numbers:
             return _error("100", "Unsupported post request. Object does not exist", error_subcode=33)
         try:
             message = json.loads(request.body)
+            check(message)
         except ValueError:
             return _error("100", "(#100) Invalid JSON")
-        complaint = _complaint(message)
-        return _error("100", f"(#100) {complaint}") if complaint else None
+        except Invalid as error:
+            return _error(error.code, f"(#{error.code}) {error}")
+        return _indication(match[1], message) if "status" in message else _attempt(match[1], message)
 
-    def take(self, request: Request) -> Sent:
+    def question(self, request: Request) -> Attempt | None:
+        """Only messages count."""
+        return None
+
+    def take(self, attempt: Attempt) -> Sent:
         """Keep a message that is in order."""
-        message = json.loads(request.body)
-        to = str(message.get("to") or message["recipient"])
-        text = str((message.get("text") or {}).get("body", ""))
-        return Sent(self.name, _wamid(), to, self._identity.meta_phone_number_id, text, message)
+        return Sent(meta_hooks.wamid(), attempt)
 
     def accepted(self, sent: Sent) -> Response:
         """The answer to a send."""
-        contact = {"input": sent.to, "wa_id": sent.to.removeprefix("+")}
-        if "to" not in sent.raw:
-            contact = {"input": sent.to, "user_id": sent.to}
-        content = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": sent.id}]}
-        return json_response(200, content)
+        to, raw = sent.attempt.to, sent.attempt.raw
+        contact = {"input": to, "wa_id": to.removeprefix("+")} if "to" in raw else {"input": to, "user_id": to}
+        status = {"message_status": "accepted"} if sent.attempt.kind == "template" else {}
+        message = {"id": sent.id, **status}
+        return json_response(200, {"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]})
+
+    def refusal(self, code: str) -> Response:
+        """The answer of a Graph API that refuses."""
+        return _error(code)
 
     def failed(self, fault: Fault) -> Response:
-        """The answer of a Graph API that misbehaves."""
-        if fault.mode == "http_429":
-            # Meta throttles with 400 as well: the pair limit does.
-            return _error(fault.code if fault.code in ("131056", "4", "80007") else THROTTLED)
-        return _error("1" if fault.mode == "http_500" else fault.code)
+        """The answer of a Graph API that misbehaves. It throttles with 400 as well: the pair limit does."""
+        return _error(fault.code or OF_MODES[fault.mode])
 
-    def statuses(self, sent: Sent, error_code: str | None) -> list[Webhook]:
+    def statuses(self, sent: Sent, error_code: str | None) -> Sequence[Webhook]:
         """What Meta reports about a message."""
-        return [self._status(sent, name, error_code) for name in (["failed"] if error_code else REPORTED)]
-
-    def customer(self, sender: str, text: str | None, payload: dict[str, Any]) -> tuple[Webhook, str]:
-        """A customer's message; `payload` is merged into the message object. A file gets an id and a hash."""
-        message: dict[str, Any] = {"id": _wamid(), "timestamp": str(int(time.time()))}
-        contact: dict[str, Any] = {"profile": {"name": "Bruno"}}
-        if sender.removeprefix("+").isdigit():
-            message["from"] = contact["wa_id"] = sender.removeprefix("+")
-        else:
-            message["from_user_id"] = contact["user_id"] = sender
-        if text is not None:
-            message |= {"type": "text", "text": {"body": text}}
-        message = self._files.completed({**message, **payload})
-        return self._signed({"contacts": [contact], "messages": [message]}), str(message["id"])
-
-    def _status(self, sent: Sent, status: str, error_code: str | None) -> Webhook:
-        content: dict[str, Any] = {"id": sent.id, "status": status, "timestamp": str(int(time.time()))}
-        if "to" in sent.raw:
-            content["recipient_id"] = sent.to.removeprefix("+")
-        else:
-            content["recipient_user_id"] = sent.to
-        if "biz_opaque_callback_data" in sent.raw:
-            content["biz_opaque_callback_data"] = sent.raw["biz_opaque_callback_data"]
         if error_code:
-            content["errors"] = [{"code": int(error_code), "title": _text(error_code), "message": _text(error_code)}]
-        elif status == "sent":
-            content["pricing"] = {"pricing_model": "PMP", "type": "free_customer_service", "category": "service"}
-        return self._signed({"statuses": [content]})
+            error = {"code": int(error_code), "title": _text(error_code), "message": _text(error_code)}
+            return [self._hooks.status(sent, "failed", error)]
+        return [self._hooks.status(sent, status) for status in ("sent", "delivered", "read")]
 
-    def _signed(self, value: dict[str, Any]) -> Webhook:
-        number, name = self._identity.meta_phone_number_id, self._identity.meta_display_phone_number
-        value = {
-            "messaging_product": "whatsapp",
-            "metadata": {"display_phone_number": name, "phone_number_id": number},
-            **value,
-        }
-        entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": value}]}
-        body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).replace("/", "\\/").encode()
-        # Over the bytes as they are sent; Meta escapes what is not ASCII, and slashes.
-        digest = hmac.new(self._identity.meta_app_secret.encode(), body, sha256).hexdigest()
-        headers = {
-            "content-type": "application/json",
-            "x-hub-signature-256": f"sha256={digest}",
-            "user-agent": "facebookexternalua",
-        }
-        return Webhook(self._url, headers, body, PATIENCE_SECONDS, TRIES)
+    def customer(self, letter: Letter) -> tuple[Webhook, str]:
+        """A customer's message; `payload` is merged into the message object. A file gets an id and a hash."""
+        message: dict[str, Any] = {"id": meta_hooks.wamid(), "timestamp": str(int(time.time() - letter.age))}
+        contact: dict[str, Any] = {"profile": {"name": "Bruno"}}
+        if letter.sender.removeprefix("+").isdigit():
+            message["from"] = contact["wa_id"] = letter.sender.removeprefix("+")
+        else:
+            message["from_user_id"] = contact["user_id"] = letter.sender
+        if letter.text is not None:
+            message |= {"type": "text", "text": {"body": letter.text}}
+        message = self._files.completed({**message, **letter.payload})
+        return self._hooks.message(message, contact, letter.address), str(message["id"])
 
-
-REPORTED = ("sent", "delivered", "read")
+    def heard(self, path: str, body: bytes) -> list[Heard]:
+        """The messages in a webhook; the numbers that they went to are ours from now on."""
+        found = meta_hooks.heard(path, body)
+        self._numbers |= {heard.address for heard in found}
+        return found
 
 
-def _complaint(message: Any) -> str:
-    if not isinstance(message, dict) or message.get("messaging_product") != "whatsapp":
-        return "The parameter messaging_product is required."
-    if not (message.get("to") or message.get("recipient")):
-        return "The parameter to is required."
-    kind = message.get("type", "text")
-    if not isinstance(message.get(kind), dict):
-        return f"The parameter {kind} is required."
-    body = message[kind].get("body") if kind == "text" else "-"
-    if not isinstance(body, str) or not 1 <= len(body) <= 4096:
-        return "Param text['body'] must have 1 to 4096 characters."
-    return ""
+def _attempt(number: str, message: Mapping[str, Any]) -> Attempt:
+    to, ours = str(message.get("to") or message["recipient"]), message.get("biz_opaque_callback_data")
+    return Attempt(
+        provider="meta",
+        kind=kind_of(message),
+        to=to,
+        sender=number,
+        customers=(f"+{to.removeprefix('+')}" if message.get("to") else to,),
+        address=number,
+        text=text_of(message),
+        message_id=str(ours) if ours else None,
+        raw=message,
+    )
 
 
-def _wamid() -> str:
-    return "wamid." + base64.b64encode(secrets.token_bytes(36)).decode()
+def _indication(number: str, message: Mapping[str, Any]) -> Attempt:
+    kind, about = "typing" if "typing_indicator" in message else "read", str(message["message_id"])
+    return Attempt("meta", kind, "", number, (), number, about, None, message, call="indication")
 
 
 def _text(code: str) -> str:

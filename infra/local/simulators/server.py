@@ -1,10 +1,20 @@
 """The server at `simulator_url`: the providers' paths for the sender, and a few of our own to drive them.
 
-GET  /sent                what providers took: {"sent": [{provider, id, to, from, text, at, dropped, raw}]}
-POST /fault               {provider, mode, count, code?, when?, seconds?}: the next `count` sends misbehave
-POST /customer            {provider, from, text | payload, lose?}: a customer writes; {"status", "message_id"}
-                          with "lose": true the provider takes it and no webhook tells us; the status is 0
-GET  /events              what was published to the event bus: {"events": […]}
+GET  /sent            {"sent": […]}: the messages that providers took, in order; ?provider=meta&to=… selects by field
+                      provider, kind, to, from, text, id (the provider's), at (epoch seconds), dropped, raw, and
+                      customer, address (E.164, phone_number_id…), message_id (ours), fault (its mode), error_code
+GET  /indications     {"indications": […]}: read marks and typing: provider, kind, about (an id), address, at, raw
+GET  /violations      {"violations": […]}: what broke a rule: rule, provider, kind, customer, …, at, refused
+GET  /rules           {"rules": {provider: {…}}}
+POST /rules           {provider?, window?, window_seconds?, pair_rate?, pair_seconds?, pair_burst?, address_rate?,
+                      per_second?, opt_out?} or {provider?, reset: true}; the values are explained in rules.py
+POST /fault           {provider, mode, count?, every?, to?, from?, call?, code?, when?, seconds?, taken?, statuses?}
+                      the next `count` calls, or every `every`-th, misbehave; a count of 0 takes back what waits there
+                      {mode: "away", seconds}: nobody is reached at all for so long
+POST /customer        {provider, from, text | payload, address?, age_seconds?, lose?}: a customer writes, to one of our
+                      addresses and some time ago; {"status", "message_id"}
+                      with "lose": true the provider takes it and no webhook tells us; the status is 0
+GET  /events          what was published to the event bus: {"events": […]}
 POST /invoke/{function}   call a function with this event, as the console does; its answer comes back
 """
 
@@ -13,33 +23,41 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from infra.local.functions import Function
 from infra.local.http_server import HttpServer, Request, Response, json_response, problem
 from infra.local.identity import Identity
-from infra.local.simulators.callbacks import post, post_later
+from infra.local.simulators.callbacks import post
 from infra.local.simulators.contract import Simulator
-from infra.local.simulators.control import BadOrder, read_customer, read_fault
+from infra.local.simulators.control import BadOrder, read_away, read_customer, read_fault, read_rules
+from infra.local.simulators.exchange import Exchange
+from infra.local.simulators.faults import Faults
 from infra.local.simulators.kommo import KommoSimulator
-from infra.local.simulators.ledger import Faults, Ledger
+from infra.local.simulators.ledger import Ledger
 from infra.local.simulators.meta import MetaSimulator
+from infra.local.simulators.rules import Referee
 from infra.local.simulators.twilio import TwilioSimulator
+from infra.local.simulators.windows import Windows
 
-HANG_UP = Response(hang_up=True)
+ANSWER_FIRST_SECONDS = 0.1
 
 
 class Simulators:
     """All three providers on one port; the first path that fits decides."""
 
-    def __init__(self, identity: Identity, gateway_url: str, port: int = 0) -> None:
-        self._kommo = KommoSimulator(identity, gateway_url)
-        both = (MetaSimulator(identity, gateway_url), TwilioSimulator(identity, gateway_url))
-        self._simulators: dict[str, Simulator] = {each.name: each for each in (self._kommo, *both)}
-        self._ledger, self._faults = Ledger(), Faults()
+    def __init__(self, identity: Identity, gateway_url: str, port: int = 0, memory: Path | None = None) -> None:
+        providers = (KommoSimulator, MetaSimulator, TwilioSimulator)
+        self._simulators: dict[str, Simulator] = {each.name: each(identity, gateway_url) for each in providers}
+        self._ledger, self._faults, self._windows = Ledger(), Faults(), Windows(memory)
+        self._referee = Referee(self._windows, self._ledger)
         self._functions: Mapping[str, Function] = {}
         self._events: Callable[[], list[dict[str, Any]]] = list
         self._closing = threading.Event()
+        self._exchange = Exchange(self._ledger, self._faults, self._referee, self._closing)
         self._server = HttpServer(self._answer, port)
         self.url = self._server.url
 
@@ -58,57 +76,71 @@ class Simulators:
         self._server.stop()
 
     def saw(self, request: Request) -> None:
-        """Be told of a webhook that the gateway took."""
-        self._kommo.learn(request)
+        """Be told of a webhook that the gateway took: whoever wrote it, the customer in it wrote to us."""
+        for simulator in self._simulators.values():
+            for heard in simulator.heard(request.path, request.body):
+                self._windows.hear(simulator.name, heard)
 
     def _answer(self, request: Request) -> Response:
         for simulator in self._simulators.values():
             if simulator.owns(request):
-                return simulator.refuse(request) or self._send(simulator, request)
+                return self._exchange.answer(simulator, request)
         try:
             return self._control(request)
         except BadOrder as error:
             return problem(400, "bad_request", str(error))
 
-    def _send(self, simulator: Simulator, request: Request) -> Response:
-        fault = self._faults.take(simulator.name)
-        if fault is not None and fault.mode == "hang":
-            self._closing.wait(fault.seconds)
-            return HANG_UP
-        later = fault is not None and fault.when == "status"
-        dropped = fault is not None and fault.mode == "accept_then_drop"
-        if fault is not None and not later and not dropped:
-            return simulator.failed(fault)
-        sent = simulator.take(request)
-        self._ledger.add(sent, dropped=dropped)
-        post_later(simulator.statuses(sent, fault.code if fault is not None and later else None))
-        return HANG_UP if dropped else simulator.accepted(sent)
-
     def _control(self, request: Request) -> Response:
         match request.method, request.path.strip("/").split("/"):
-            case "GET", ["sent"]:
-                return json_response(200, {"sent": self._ledger.entries()})
+            case "GET", ["sent" | "indications" | "violations" as name]:
+                wanted = dict(parse_qsl(request.query))
+                return json_response(200, {name: getattr(self._ledger, name)(wanted)})
+            case "GET", ["rules"]:
+                return self._rules()
             case "GET", ["events"]:
                 return json_response(200, {"events": self._events()})
+            case "POST", ["rules"]:
+                return self._order_rules(request)
             case "POST", ["fault"]:
                 return self._order_fault(request)
             case "POST", ["customer"]:
                 return self._write(request)
             case "POST", ["invoke", name] if name in self._functions:
                 return self._invoke(name, request)
-        return problem(
-            404, "not_found", "Call GET /sent, GET /events, POST /fault, POST /customer, POST /invoke/{function}"
-        )
+        return problem(404, "not_found", f"Call {', '.join(CALLS)}")
+
+    def _rules(self) -> Response:
+        return json_response(200, {"rules": {name: asdict(rules) for name, rules in self._referee.rules.items()}})
+
+    def _order_rules(self, request: Request) -> Response:
+        providers, settings = read_rules(request)
+        for provider in providers:
+            if settings is None:
+                self._referee.reset(provider)
+            else:
+                self._referee.change(provider, settings)
+        return self._rules()
 
     def _order_fault(self, request: Request) -> Response:
-        provider, fault, count = read_fault(request)
-        self._faults.add(provider, fault, count)
-        content = {"provider": provider, "mode": fault.mode, "count": count, "code": fault.code, "when": fault.when}
-        return json_response(200, content)
+        seconds = read_away(request)
+        if seconds is not None:
+            threading.Timer(ANSWER_FIRST_SECONDS, self._server.go_away, [seconds]).start()
+            return json_response(200, {"mode": "away", "seconds": seconds})
+        provider, order = read_fault(request)
+        if order is None:
+            self._faults.forget(provider)
+            return json_response(200, {"provider": provider, "count": 0})
+        self._faults.add(provider, order)
+        told = {"count": order.left, "every": order.every, "call": order.call, "to": order.to, "from": order.address}
+        return json_response(200, {"provider": provider, **asdict(order.fault), **told})
 
     def _write(self, request: Request) -> Response:
-        provider, sender, text, payload, lose = read_customer(request)
-        webhook, message_id = self._simulators[provider].customer(sender, text, payload)
+        provider, letter, lose = read_customer(request)
+        simulator = self._simulators[provider]
+        webhook, message_id = simulator.customer(letter)
+        for heard in simulator.heard(urlsplit(webhook.url).path, webhook.body):
+            # Not every webhook tells when it was written.
+            self._windows.hear(provider, replace(heard, at=heard.at - letter.age) if provider == "twilio" else heard)
         return json_response(200, {"status": 0 if lose else post(webhook), "message_id": message_id})
 
     def _invoke(self, name: str, request: Request) -> Response:
@@ -120,3 +152,9 @@ class Simulators:
         if invocation.error is not None:
             return problem(502, "function_error", "The function failed", error=invocation.error)
         return Response(200, invocation.answer, {"content-type": "application/json"})
+
+
+CALLS = (
+    *(f"GET /{name}" for name in ("sent", "indications", "violations", "rules", "events")),
+    *(f"POST /{name}" for name in ("rules", "fault", "customer", "invoke/{function}")),
+)

@@ -8,7 +8,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from infra.local.simulators.ledger import Sent
+from infra.local.simulators.contract import Sent
 
 VERSION = "2010-04-01"
 PAGE_SIZE, LARGEST_PAGE = 50, 1000
@@ -24,14 +24,23 @@ class MessageLog:
 
     def sent(self, sent: Sent) -> dict[str, Any]:
         """Keep a message of ours; the resource that answers the send."""
-        message = self._resource(sent.id, sent.sender, sent.to, sent.text, sent.at, direction="outbound-api")
-        self._messages.append({**message, "status": "queued", "date_sent": None})
-        return self._messages[-1]
+        form, at = sent.attempt.raw, datetime.fromtimestamp(sent.at, UTC)
+        message = self._resource(sent.id, form["From"], form["To"], form.get("Body", ""), at, "outbound-api")
+        count = "1" if form.get("MediaUrl") else "0"
+        self._messages.append({**message, "status": "queued", "date_sent": None, "num_media": count})
+        return dict(self._messages[-1])
 
-    def received(self, form: Mapping[str, str]) -> None:
+    def settled(self, sid: str, error_code: str | None) -> None:
+        """Know what became of a message of ours."""
+        message = next(message for message in reversed(self._messages) if message["sid"] == sid)
+        outcome = {"status": "failed", "error_code": int(error_code)} if error_code else {"status": "read"}
+        message.update(outcome, date_sent=message["date_created"])
+
+    def received(self, form: Mapping[str, str], at: float) -> None:
         """Keep a customer's message, by the parameters of its webhook."""
         sid, count = form["MessageSid"], form.get("NumMedia", "0")
-        message = self._resource(sid, form["From"], form["To"], form.get("Body", ""), datetime.now(UTC), "inbound")
+        moment = datetime.fromtimestamp(at, UTC)
+        message = self._resource(sid, form["From"], form["To"], form.get("Body", ""), moment, "inbound")
         self._messages.append({**message, "status": "received", "num_media": count})
         self._media[sid] = [
             {
