@@ -21,6 +21,8 @@ WHOLE = [
     " \u0301",
     "\u1112\u1161\u11ab",
     "각\u11ab",
+    "\u1100가",
+    "\u3002\u0301",
     "क\u094dष\u093f",
     "ก\u0e47",
     "น\u0e49\u0e33",
@@ -37,7 +39,7 @@ repeated = st.tuples(tokens, st.integers(1, 200))
 long_texts = st.lists(repeated, min_size=1, max_size=12).map(
     lambda found: [token for token, times in found for _ in range(times)]
 )
-few = settings(max_examples=150, deadline=None)
+few = settings(max_examples=60, deadline=None)
 
 
 def gaps(text: str, cut: list[str]) -> list[tuple[int, int]]:
@@ -80,6 +82,15 @@ def test_text_is_never_cut_inside_a_character(tokens: list[str]) -> None:
         at += len(token)
     for start, end in gaps(text, split(text))[1:-1]:
         assert not {start, end} & inside
+
+
+@pytest.mark.parametrize("character", [each for each in WHOLE if not each.startswith(" ")], ids=ascii)
+def test_no_kind_of_character_is_cut(character: str) -> None:
+    """Wherever the end of a message would fall in it."""
+    for before in range(units(character)):
+        first, *_ = split("a" * before + character * LONGEST)
+        assert (len(first) - before) % len(character) == 0
+        assert units(first) > LONGEST - units(character)
 
 
 @few

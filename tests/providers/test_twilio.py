@@ -185,9 +185,10 @@ def test_webhook_does_not_load_the_client() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "layers/ventana"})
 
 
-def test_parsing_needs_no_sdk() -> None:
-    """Parked items are parsed again by a function that does without the SDK's layer."""
-    code = "import sys; sys.modules['twilio'] = None; import ventana.providers.twilio.parse"
+@pytest.mark.parametrize("part", ["parse", "limits", "indicate"])
+def test_what_serves_all_functions_needs_no_sdk(part: str) -> None:
+    """Parked items are parsed again, and contents checked, by functions that do without the SDK's layer."""
+    code = f"import sys; sys.modules['twilio'] = None; import ventana.providers.twilio.{part}"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "layers/ventana"})
 
 
