@@ -28,6 +28,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(state) as up:
         up.wait_for("Ctrl-C ends it")
         yield up
+        assert up.simulators.call("GET", "/violations") == (200, {"violations": []})
         assert up.end() == 0
     assert wait_until_none(state) == set()
     remove(state)
@@ -210,6 +211,23 @@ def test_a_throttled_send_goes_out_later(
     _, accepted = answer(system, conversation, text)
     reaches(system, accepted["id"], final, seconds=30)
     assert len(sent(system, text)) == 1
+
+
+def test_a_provider_that_hangs_holds_up_one_conversation(
+    system: Running, customers: Customers, database: psycopg.Connection
+) -> None:
+    slow, quick = (wrote(customers, database, "meta") for _ in range(2))
+    _, ours = system.api.call("GET", f"/v1/conversations/{slow}")
+    order = {"provider": "meta", "mode": "hang", "taken": True, "seconds": 4, "to": ours["phone"]}
+    assert system.simulators.call("POST", "/fault", order)[0] == 200
+    held, behind = (answer(system, slow, f"{text} {uuid4()}")[1]["id"] for text in ("lento", "detrás"))
+    while not any(entry["message_id"] == held for entry in system.simulators.call("GET", "/sent")[1]["sent"]):
+        time.sleep(0.02)
+    _, free = answer(system, quick, f"rápido {uuid4()}")
+    reaches(system, free["id"], "read")
+    assert system.api.call("GET", f"/v1/messages/{behind}")[1]["status"] in ("accepted", "queued")
+    for each in (held, behind):
+        reaches(system, each, "read")
 
 
 @pytest.mark.parametrize("provider", ["meta", "twilio"])
