@@ -20,9 +20,12 @@ import psycopg
 import pytest
 from moto import mock_aws
 
+from tests.functions.sending import desk, peer
 from ventana.schema.connection import Database
 from ventana.schema.types import Connection
 from ventana.telemetry import logger
+
+__all__ = ["desk", "peer"]  # fixtures of all tests here
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 BASE = "https://gateway.example.com"
@@ -44,7 +47,10 @@ def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str
         store = boto3.client("secretsmanager")
         for provider, values in SECRETS.items():
             store.create_secret(Name=provider, SecretString=json.dumps(values))
-        queue = boto3.client("sqs").create_queue(QueueName="send.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        queue, bulk = (
+            boto3.client("sqs").create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+            for name in ("send.fifo", "bulk.fifo")
+        )
         spill = boto3.client("sqs").create_queue(
             QueueName="spill.fifo", Attributes={"FifoQueue": "true", "DeduplicationScope": "messageGroup"}
         )["QueueUrl"]
@@ -54,6 +60,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str
             "DATABASE_TIMEOUT_MS": "2000",
             "PUBLIC_BASE_URL": BASE,
             "SEND_QUEUE_URL": queue,
+            "BULK_QUEUE_URL": bulk,
             "SPILL_QUEUE_URL": spill,
             "SPILL_BUCKET": "spill",
             "EVENT_BUS_NAME": "ventana",

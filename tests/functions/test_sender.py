@@ -1,142 +1,22 @@
-"""The sender under real SQS events, with providers whose answers are scripted on a loopback server."""
+"""The sender under real SQS events: what becomes of one message, whatever its provider answers."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from tests.functions.lambda_context import Context
-from tests.functions.loopback import Quiet, serving
+from tests.functions.sending import STATE, TAKEN, Desk, Peer, record_of
+from ventana.errors import StorageUnavailable
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-Load = Callable[[str], Any]
 
-TAKEN = {
-    "twilio": (201, {"sid": "SM" + "2" * 32, "status": "queued"}),
-    "meta": (200, {"messages": [{"id": "wamid.out"}]}),
-    "kommo": (202, {"id": "9d3c7a5e-0000-4000-8000-000000000002"}),
-}
-CUSTOMERS = {
-    "twilio": ("+14155238886", {"phone": "+5511987654321"}),
-    "meta": ("1065", {"phone": "+5511987654321"}),
-    "kommo": ("100", {"kommo_chat_id": "chat-1", "kommo_talk_id": "77"}),
-}
-
-
-@dataclass
-class Peer:
-    """A provider on loopback: answers as told, remembers what it was sent."""
-
-    url: str = ""
-    answer: tuple[int, Any] = (500, {})
-    hang: float = 0
-    drop: bool = False
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-
-@pytest.fixture
-def peer(monkeypatch: pytest.MonkeyPatch, aws: dict[str, str]) -> Iterator[Peer]:
-    state = Peer()
-
-    class Handler(Quiet):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            state.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            time.sleep(state.hang)
-            if state.drop:
-                return
-            status, answer = state.answer
-            raw = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-    with serving(Handler) as origin:
-        state.url = origin
-        monkeypatch.setenv("SIMULATOR_URL", state.url)
-        yield state
-
-
-@pytest.fixture
-def accepted(rows: Rows) -> Callable[[str], str]:
-    """Store a customer who just wrote, and an accepted answer; its id."""
-
-    def make(provider: str) -> str:
-        address, customer = CUSTOMERS[provider]
-        columns = ", ".join(customer)
-        marks = ", ".join(["%s"] * len(customer))
-        conversation = rows(
-            f"insert into kommo_conversations (provider, business_address, last_user_message_at, {columns})"
-            f" values (%s, %s, now(), {marks}) returning id",
-            provider,
-            address,
-            *customer.values(),
-        )[0][0]
-        message_id = str(uuid4())
-        found = rows(
-            "select outcome from accept_outbound_v1(%s, %s, null, null, 'text', 'an answer', interval '1 minute')",
-            message_id,
-            conversation,
-        )
-        assert found == [("accepted",)]
-        return message_id
-
-    return make
-
-
-@pytest.fixture
-def deliver(load: Load, aws: dict[str, str], peer: Peer) -> Callable[..., list[str]]:
-    """Put ids into the real queue, hand what comes out to the sender; returns the ids that are to come again."""
-    queue = boto3.client("sqs")
-    app = load("sender")
-    app.http = app.transport(peer.url, connect_seconds=0.5, read_seconds=0.5)
-
-    def send(*message_ids: str) -> list[str]:
-        for message_id in message_ids:
-            queue.send_message(
-                QueueUrl=aws["SEND_QUEUE_URL"],
-                MessageBody=message_id,
-                MessageGroupId="conversation",
-                MessageDeduplicationId=str(uuid4()),
-            )
-        received = queue.receive_message(
-            QueueUrl=aws["SEND_QUEUE_URL"], MaxNumberOfMessages=10, AttributeNames=["All"]
-        )["Messages"]
-        records = [_record(entry) for entry in received]
-        answer = app.handler({"Records": records}, Context())
-        again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        for record in records:
-            if record["messageId"] not in again:  # as Lambda does with what succeeded
-                queue.delete_message(QueueUrl=aws["SEND_QUEUE_URL"], ReceiptHandle=record["receiptHandle"])
-        return [record["body"] for record in records if record["messageId"] in again]
-
-    return send
-
-
-def _record(entry: Any) -> dict[str, Any]:
-    return {
-        "messageId": entry["MessageId"],
-        "receiptHandle": entry["ReceiptHandle"],
-        "body": entry["Body"],
-        "attributes": entry["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": entry["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:send.fifo",
-        "awsRegion": "us-east-1",
-    }
-
-
-STATE = "select delivery_status, provider_message_id, error_code from kommo_messages where id = %s"
+TEMPLATE = {"type": "template", "name": "we_are_back", "language": "es"}
+SHUT = (400, {"error": {"code": 131047, "message": "Re-engagement message"}})
 
 
 @pytest.mark.parametrize(
@@ -144,148 +24,274 @@ STATE = "select delivery_status, provider_message_id, error_code from kommo_mess
     [
         ("twilio", "/2010-04-01/Accounts/AC" + "0" * 32 + "/Messages.json", "sending"),
         ("meta", "/v25.0/1065/messages", "sending"),
-        ("kommo", "/api/v4/talks/77/send_message", "sent"),
+        ("kommo", "/api/v4/talks/1/send_message", "sent"),
     ],
 )
 def test_a_message_reaches_its_provider_once(
-    deliver: Callable[..., list[str]],
-    accepted: Callable[[str], str],
-    peer: Peer,
-    rows: Rows,
-    provider: str,
-    path: str,
-    status: str,
+    desk: Desk, peer: Peer, rows: Rows, provider: str, path: str, status: str
 ) -> None:
     peer.answer = TAKEN[provider]
-    message_id = accepted(provider)
-    assert deliver(message_id) == []
-    assert deliver(message_id) == [], "the same entry again, as queues do"
+    message_id = desk.accept(desk.customer(provider))
+    assert desk.deliver(message_id) is None
+    assert desk.deliver(message_id) is None, "the same turn again, as queues do"
     assert [request[0] for request in peer.requests] == [path]
     assert rows(STATE, message_id)[0][0] == status
     assert rows(STATE, message_id)[0][1] in json.dumps(TAKEN[provider][1])
+    assert rows("select count(*) from sends") == [(0,)], "nothing is left to be done"
 
 
-def test_twilio_reports_to_a_url_that_carries_our_id(
-    deliver: Callable[..., list[str]], accepted: Callable[[str], str], peer: Peer
-) -> None:
-    peer.answer = TAKEN["twilio"]
-    message_id = accepted("twilio")
-    deliver(message_id)
+def test_twilio_reports_to_a_url_that_carries_our_id(desk: Desk, peer: Peer) -> None:
+    message_id = desk.accept(desk.customer("twilio"))
+    desk.deliver(message_id)
     assert f"%2Fwebhooks%2Ftwilio%2Fstatus%3Fmessage_id%3D{message_id}" in peer.requests[0][2].decode()
 
 
+def test_what_is_sent_is_the_content_with_the_callers_options_and_the_message_that_it_answers(
+    desk: Desk, peer: Peer, rows: Rows
+) -> None:
+    conversation = desk.customer("meta")
+    ((question,),) = rows(
+        "insert into kommo_messages (conversation_id, provider, business_address, role, content, provider_message_id)"
+        " values (%s, 'meta', '1065', 'user', '?', 'wamid.asked') returning id::text",
+        conversation,
+    )
+    image = {"type": "image", "link": "https://shop.example.com/a.jpg", "caption": "esta"}
+    desk.deliver(desk.accept(conversation, content=image, reply_to=question, options={"biz_opaque": "x"}))
+    body = json.loads(peer.requests[0][2])
+    assert body["image"] == {"link": "https://shop.example.com/a.jpg", "caption": "esta"}
+    assert (body["context"], body["biz_opaque"]) == ({"message_id": "wamid.asked"}, "x")
+
+
 @pytest.mark.parametrize(
-    ("provider", "answer", "status", "again"),
+    ("provider", "answer", "status"),
     [
-        ("twilio", (429, {"code": 20429, "message": "Too Many Requests", "status": 429}), "queued", True),
-        ("twilio", (400, {"code": 63003, "message": "no", "status": 400}), "failed", False),
-        ("twilio", (500, {"code": 20500, "message": "oops", "status": 500}), "uncertain", False),
-        ("meta", (400, {"error": {"code": 131056, "message": "pair rate"}}), "queued", True),
-        ("meta", (400, {"error": {"code": 131009, "message": "bad"}}), "failed", False),
-        ("meta", (503, {"error": {"code": 131016, "message": "busy"}}), "uncertain", False),
-        ("meta", (200, {"nothing": "readable"}), "uncertain", False),
-        ("kommo", (429, {}), "queued", True),
-        ("kommo", (422, {"title": "talk closed"}), "failed", False),
-        ("kommo", (502, {}), "uncertain", False),
+        ("twilio", (429, {"code": 20429, "message": "Too Many Requests", "status": 429}), "queued"),
+        ("twilio", (400, {"code": 63003, "message": "no", "status": 400}), "failed"),
+        ("twilio", (500, {"code": 20500, "message": "oops", "status": 500}), "uncertain"),
+        ("meta", (400, {"error": {"code": 131056, "message": "pair rate"}}), "queued"),
+        ("meta", (400, {"error": {"code": 131057, "message": "maintenance"}}), "queued"),
+        ("meta", (400, {"error": {"code": 131009, "message": "bad"}}), "failed"),
+        ("meta", (503, {"error": {"code": 131016, "message": "busy"}}), "uncertain"),
+        ("meta", (200, {"nothing": "readable"}), "uncertain"),
+        ("kommo", (429, {}), "queued"),
+        ("kommo", (400, {"title": "no"}), "failed"),
+        ("kommo", (502, {}), "uncertain"),
     ],
 )
 def test_what_a_provider_did_not_take(
-    deliver: Callable[..., list[str]],
-    accepted: Callable[[str], str],
-    peer: Peer,
-    rows: Rows,
-    provider: str,
-    answer: tuple[int, Any],
-    status: str,
-    again: bool,
+    desk: Desk, peer: Peer, rows: Rows, provider: str, answer: tuple[int, Any], status: str
 ) -> None:
     peer.answer = answer
-    message_id = accepted(provider)
-    assert deliver(message_id) == ([message_id] if again else [])
+    message_id = desk.accept(desk.customer(provider))
+    assert desk.deliver(message_id) == (message_id if status == "queued" else None)
     found, _, code = rows(STATE, message_id)[0]
     assert (found, code is not None) == (status, True)
 
 
 @pytest.mark.parametrize("provider", ["twilio", "meta", "kommo"])
 @pytest.mark.parametrize("fault", ["hang", "drop"])
-def test_a_lost_answer_is_uncertain_and_never_sent_again(
-    deliver: Callable[..., list[str]],
-    accepted: Callable[[str], str],
-    peer: Peer,
-    rows: Rows,
-    provider: str,
-    fault: str,
-) -> None:
-    peer.answer = TAKEN[provider]
+def test_a_lost_answer_is_uncertain_and_never_sent_again(desk: Desk, peer: Peer, provider: str, fault: str) -> None:
     peer.hang, peer.drop = (1, False) if fault == "hang" else (0, True)
-    message_id = accepted(provider)
-    assert deliver(message_id) == []
-    assert rows(STATE, message_id)[0][0] == "uncertain"
-    deliver(message_id)
+    message_id = desk.accept(desk.customer(provider))
+    assert desk.deliver(message_id) is None
+    assert desk.state(message_id) == "uncertain"
+    assert desk.deliver(message_id) is None
     assert len(peer.requests) == 1
+
+
+def test_a_bug_while_sending_is_uncertain_and_told_without_its_text(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(name: str) -> None:
+        raise KeyError("+5511987600001")
+
+    monkeypatch.setattr(desk.app, "provider_named", broken)
+    message_id = desk.accept(desk.customer("meta"), "un secreto")
+    assert desk.deliver(message_id) is None
+    assert desk.state(message_id) == "uncertain"
+    said = capsys.readouterr().out
+    assert "send_failed" in said
+    assert "+5511987600001" not in said
+    assert "un secreto" not in said
 
 
 @pytest.mark.parametrize("provider", ["twilio", "meta", "kommo"])
-def test_a_provider_that_cannot_be_reached_is_tried_again(
-    load: Load,
-    accepted: Callable[[str], str],
-    rows: Rows,
-    monkeypatch: pytest.MonkeyPatch,
-    provider: str,
-) -> None:
-    message_id = accepted(provider)
-    app = load("sender")
-    app.http = app.transport("http://127.0.0.1:1", connect_seconds=0.5, read_seconds=0.5)
-    monkeypatch.setattr(app.queue, "delay", lambda handle, seconds: None)
-    with pytest.raises(app.TryAgain):
-        app.deliver(_Record(message_id))
-    assert rows(STATE, message_id)[0][0] == "queued"
+def test_a_provider_that_cannot_be_reached_is_tried_again(desk: Desk, peer: Peer, provider: str) -> None:
+    reach = desk.app.http
+    desk.app.http = desk.app.transport("http://127.0.0.1:1", connect_seconds=0.5, read_seconds=0.5)
+    message_id = desk.accept(desk.customer(provider))
+    assert desk.deliver(message_id) == message_id
+    assert desk.state(message_id) == "queued"
+    desk.app.http = reach
+    desk.time_passes()
+    assert desk.turn() is None
+    assert desk.states(message_id) == ["sent" if provider == "kommo" else "sending"]
 
 
-class _Record:
-    receipt_handle = "handle"
-
-    def __init__(self, body: str) -> None:
-        self.body = body
-
-
+@pytest.mark.parametrize(
+    ("policy", "status", "goes"),
+    [("reject", "failed", []), ("template", "sending", ["template"]), ("hold", "held", [])],
+)
 def test_the_providers_word_shuts_the_window(
-    deliver: Callable[..., list[str]], accepted: Callable[[str], str], peer: Peer, rows: Rows
+    desk: Desk, peer: Peer, rows: Rows, policy: str, status: str, goes: list[str]
 ) -> None:
-    peer.answer = (400, {"error": {"code": 131047, "message": "Re-engagement message"}})
-    message_id = accepted("meta")
-    assert deliver(message_id) == []
-    assert rows(STATE, message_id) == [("failed", None, "131047")]
+    """100eyes #1739, gaia PR #790: our clock is not the source of truth."""
+    fallback = TEMPLATE if policy == "template" else None
+    message_id = desk.accept(desk.customer("meta"), if_window_closed=policy, fallback=fallback)
+    peer.answer = SHUT
+    send = desk.app.http
+
+    def shut_once(request: Any) -> Any:
+        reply = send(request)
+        peer.answer = None
+        return reply
+
+    desk.app.http = shut_once
+    assert desk.deliver(message_id) is None
+    assert peer.sent() == ["an answer", *goes]
+    assert rows(STATE, message_id)[0][::2] == (status, "131047")
     assert rows("select window_closed_for = last_user_message_at, needs_template from kommo_conversations") == [
         (True, True)
     ]
+    assert [event["reason"] for event in desk.events("WindowClosed")] == ["provider"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "status", "goes"),
+    [("reject", "failed", []), ("template", "sending", ["template"]), ("hold", "held", [])],
+)
 def test_a_window_that_shut_in_the_queue_is_respected(
-    deliver: Callable[..., list[str]], accepted: Callable[[str], str], peer: Peer, rows: Rows
+    desk: Desk, peer: Peer, rows: Rows, policy: str, status: str, goes: list[str]
 ) -> None:
-    message_id = accepted("meta")
+    """chatwoot #9516: no provider call outside of the window."""
+    fallback = TEMPLATE if policy == "template" else None
+    message_id = desk.accept(desk.customer("meta"), if_window_closed=policy, fallback=fallback)
     rows("update kommo_conversations set last_user_message_at = now() - interval '24 hours' returning 1")
-    assert deliver(message_id) == []
-    assert peer.requests == []
-    assert rows(STATE, message_id) == [("failed", None, "window_closed")]
+    assert desk.deliver(message_id) is None
+    assert peer.sent() == goes
+    assert desk.state(message_id) == status
 
 
-def test_one_that_must_wait_holds_back_what_is_behind_it(
-    deliver: Callable[..., list[str]], accepted: Callable[[str], str], peer: Peer, rows: Rows
+def test_a_customer_who_wants_no_such_messages_is_remembered(desk: Desk, peer: Peer, rows: Rows) -> None:
+    """100eyes #2148, whatomate #539: for every audience, and not only for this message."""
+    peer.answer = (400, {"error": {"code": 131050, "message": "stopped"}})
+    message_id = desk.accept(desk.customer("meta"))
+    assert desk.deliver(message_id) is None
+    assert rows(STATE, message_id) == [("failed", None, "131050")]
+    assert rows("select opted_out_at is not null, opted_out_by from kommo_conversations") == [(True, "meta")]
+    assert [(event["change"], event["opted_out"]) for event in desk.events("ConversationChanged")] == [
+        ("opted_out", True)
+    ]
+
+
+def test_what_was_not_sent_in_its_time_is_not_sent_later(desk: Desk, peer: Peer, rows: Rows) -> None:
+    message_id = desk.accept(desk.customer())
+    rows("update sends set expires_at = now() returning 1")
+    assert desk.deliver(message_id) is None
+    assert (desk.state(message_id), peer.requests) == ("expired", [])
+
+
+def test_a_sender_that_died_leaves_a_message_uncertain_which_is_not_sent_twice(
+    desk: Desk, peer: Peer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peer.answer = (429, {"code": 20429})
-    first = accepted("twilio")
-    second = str(uuid4())
-    rows(
-        "select outcome from accept_outbound_v1(%s, (select id from kommo_conversations), null, null, 'text', 'more',"
-        " interval '1 minute')",
-        second,
-    )
-    assert deliver(first, second) == [first, second]
+    """camel #4280, eliza #22382."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    message_id = desk.accept(desk.customer())
+    monkeypatch.setattr(desk.app, "finish_sent", killed)
+    with pytest.raises(Killed):
+        desk.deliver(message_id)
+    assert desk.state(message_id) == "sending"
+    rows("update sends set lease_until = now() returning 1")
+    assert desk.turn() is None, "the same turn, after the queue's visibility time-out"
+    assert desk.state(message_id) == "uncertain"
     assert len(peer.requests) == 1
 
 
-def test_an_unknown_id_is_let_go(deliver: Callable[..., list[str]], peer: Peer) -> None:
-    assert deliver(str(uuid4())) == []
+@pytest.mark.parametrize(("receives", "longest"), [(1, 1), (3, 4), (30, 60)])
+def test_a_turn_that_the_database_did_not_take_comes_again_soon(
+    desk: Desk, peer: Peer, monkeypatch: pytest.MonkeyPatch, receives: int, longest: int
+) -> None:
+    message_id = desk.accept(desk.customer())
+
+    def away(*arguments: object) -> None:
+        raise StorageUnavailable("the database did not answer")
+
+    monkeypatch.setattr(desk.app, "claim_outbound", away)
+    assert desk.deliver(message_id, receives=receives) == message_id
+    ((lane, seconds),) = desk.delays
+    assert lane == "reply"
+    assert longest / 2 <= seconds <= longest
+    monkeypatch.undo()
+    assert desk.state(message_id) == "accepted"
     assert peer.requests == []
+
+
+def test_a_turn_comes_again_also_where_neither_database_nor_queue_answers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*arguments: object) -> None:
+        raise StorageUnavailable("nobody answers")
+
+    message_id = desk.accept(desk.customer())
+    monkeypatch.setattr(desk.app, "claim_outbound", away)
+    monkeypatch.setattr(desk.app.queue, "delay", away)
+    assert desk.deliver(message_id) == message_id
+
+
+def test_what_a_provider_took_is_kept_although_the_database_was_away_at_that_moment(
+    desk: Desk, peer: Peer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.app, "FINISH_AGAIN_SECONDS", 0)
+    finish, failures = desk.app.finish_sent, [1, 2, 3]
+
+    def finish_late(*arguments: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise StorageUnavailable("the database did not answer")
+        return finish(*arguments)
+
+    monkeypatch.setattr(desk.app, "finish_sent", finish_late)
+    message_id = desk.accept(desk.customer())
+    assert desk.deliver(message_id) is None
+    assert rows(STATE, message_id) == [("sent", "k1", None)]
+
+
+NOBODYS = "6f1cbc1e-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize("body", [NOBODYS, f"read:{NOBODYS}", "", "no id", "read:", "typing:what", "{}", "🙂"])
+def test_what_is_no_turn_of_ours_is_let_go(desk: Desk, peer: Peer, body: str) -> None:
+    assert desk.app.handler({"Records": [record_of(body)]}, Context(60_000)) == {"batchItemFailures": []}
+    assert peer.requests == []
+
+
+def test_only_what_is_to_come_again_is_named_in_the_answer(desk: Desk, peer: Peer) -> None:
+    """A larger batch than ours: mocknest PR #157, swallowed exceptions acknowledge."""
+    done, waits = desk.accept(desk.customer("kommo")), desk.accept(desk.customer("meta"))
+    desk.deliver(done)
+    peer.answer = (429, {})
+    records = [record_of(body, f"m{number}") for number, body in enumerate((done, waits, str(uuid4())))]
+    desk.app.queue.delay = lambda *arguments: None
+    assert desk.app.handler({"Records": records}, Context(60_000)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+
+
+@pytest.mark.parametrize("provider", ["twilio", "meta", "kommo"])
+def test_no_log_holds_a_secret_a_phone_or_a_text(
+    desk: Desk, peer: Peer, rows: Rows, provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phone = "+5511987600001"
+    for status in (200, 201, 400, 401, 429, 500):
+        peer.answer = (status, {"message": f"{phone} said un secreto", "error": {"message": phone, "code": 100}})
+        message_id = desk.accept(desk.customer(provider), "un secreto")
+        desk.deliver(message_id)
+        desk.forget_turns()
+    said = capsys.readouterr().out
+    assert "message_id" in said
+    for private in (phone, phone[1:], "un secreto", "new-token", "Bearer", "Basic"):
+        assert private not in said

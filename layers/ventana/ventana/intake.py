@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 FILES_SECONDS = 0.8
 """Longest wait for the queue of files; where less is left of a provider's patience, the sweep queues them."""
-
-
+TURNS_SECONDS = 0.8
+"""Longest wait for the queue of turns, in the same way."""
 EVENTS_SECONDS = 0.5
-"""Least of a provider's patience that publishing events is begun with; the sweep publishes what is left."""
+"""Longest wait for the event bus, in the same way."""
 TOLD = {"recorded", "moved", "echo"}
 """Outcomes that cause events."""
 
@@ -83,12 +83,11 @@ class Intake:
     def _follow_up(self, items: Sequence[Item], recorded: Sequence[Recorded], until: float) -> None:
         """Start what follows from what is committed, as far as patience goes; the sweep starts the rest."""
         if self._send_queue is not None and (turns := turns_of(recorded)):
-            self._send_queue.put_quietly(turns, "recorded")
+            self._send_queue.put_quietly(turns, "recorded", until)
         if self._media_queue_url and any(isinstance(item, InboundMessage) and item.media for item in items):
             self._files.put_new(items, recorded, until - time.monotonic())
-        told = any(row.outcome in TOLD for row in recorded)
-        if self._outbox is not None and told and until - time.monotonic() > EVENTS_SECONDS:
-            self._outbox.publish_quietly()
+        if self._outbox is not None and any(row.outcome in TOLD for row in recorded):
+            self._outbox.publish_quietly(until)
 
     @cached_property
     def _files(self) -> MediaQueue:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 EVENTS_A_CALL = 10  # as many as PutEvents takes
 LARGEST_BYTES = 200_000  # of the 256 KB that PutEvents takes for all its entries; larger ones travel alone
+LARGEST_VALUE_BYTES = 25_000  # of one value of an event that is too large: a text of 4096 characters stays
 LEASE = timedelta(minutes=2)
 REST_SECONDS = 30.0  # how long a bus that did not answer is left to the sweep
 
@@ -49,9 +50,8 @@ class Outbox:
         import boto3  # slow to import: only what publishes pays for it
         from botocore.config import Config
 
-        patience = Config(
-            connect_timeout=self._call_seconds, read_timeout=self._call_seconds, retries={"total_max_attempts": 1}
-        )
+        half = self._call_seconds / 2
+        patience = Config(connect_timeout=half, read_timeout=half, retries={"total_max_attempts": 1})
         return boto3.client("events", config=patience)
 
     def publish(self) -> int:
@@ -63,25 +63,31 @@ class Outbox:
             return 0
         events = claim_events(self._database, EVENTS_A_CALL, LEASE)
         taken: list[str] = []
-        for some in _calls(events):
-            answer = self._client.put_events(Entries=[self._entry(event) for event in some])
-            taken += [
-                each.id for each, entry in zip(some, answer["Entries"], strict=True) if not entry.get("ErrorCode")
-            ]
-        if taken:
-            finish_events(self._database, taken)
-            count("EventsPublished", len(taken))
+        try:
+            for some in _calls(events):
+                answer = self._client.put_events(Entries=[self._entry(event) for event in some])
+                taken += [
+                    each.id for each, entry in zip(some, answer["Entries"], strict=True) if not entry.get("ErrorCode")
+                ]
+        finally:
+            if taken:
+                finish_events(self._database, taken)
+                count("EventsPublished", len(taken))
         return len(taken)
 
-    def publish_quietly(self) -> None:
-        """Publish what was just committed, if that is possible now; the sweep publishes what was not."""
-        from botocore.exceptions import BotoCoreError, ClientError
+    def publish_quietly(self, until: float | None = None) -> None:
+        """Publish what was just committed, if that is possible now; the sweep publishes what was not.
 
+        `until`, by the clock: when the caller has to be done. Nothing is begun that the bus may answer later than that.
+        """
         if not self._bus_name or self._clock() < self._resting_until:
             return
+        from botocore.exceptions import BotoCoreError, ClientError
+
         try:
-            while self.publish() == EVENTS_A_CALL:
-                pass
+            while until is None or until - self._clock() > self._call_seconds:
+                if self.publish() < EVENTS_A_CALL:
+                    return
         except (BotoCoreError, ClientError, StorageUnavailable) as error:
             self._resting_until = self._clock() + REST_SECONDS
             logger.warning("not_published", extra={"error": type(error).__name__})
@@ -97,12 +103,17 @@ class Outbox:
 
 
 def _detail(event: Event) -> str:
-    """The event as consumers get it; one that is too large goes without its details, which can be read."""
+    """The event as consumers get it; one that is too large goes without its large values, which can be read."""
     detail = {"event_id": event.id, "version": SCHEMA_VERSION, **event.detail}
-    text = json.dumps(detail, ensure_ascii=False)
+    text = _text(detail)
     if len(text.encode()) > LARGEST_BYTES:
-        text = json.dumps({**detail, "details": {}, "shortened": True}, ensure_ascii=False)
+        small = {name: value for name, value in detail.items() if len(_text(value).encode()) <= LARGEST_VALUE_BYTES}
+        text = _text({**small, "shortened": True})
     return text
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _calls(events: list[Event]) -> list[list[Event]]:

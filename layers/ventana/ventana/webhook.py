@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from ventana.breaker import Breaker
 from ventana.errors import BadSignature, NotConfigured, StorageUnavailable, VentanaError
-from ventana.intake import EVENTS_SECONDS, Intake
+from ventana.intake import EVENTS_SECONDS, TURNS_SECONDS, Intake
 from ventana.messages import Item, Parked
 from ventana.outbox import Outbox
 from ventana.providers import provider_named
@@ -84,7 +84,7 @@ def _intake(settings: Settings, database: Database) -> Intake:
         breaker,
         patience_seconds,
         media_queue_url=settings.media_queue_url,
-        send_queue=SendQueue(settings.send_queue_urls()) if settings.send_queue_url else None,
+        send_queue=SendQueue(settings.send_queue_urls(), TURNS_SECONDS) if settings.send_queue_url else None,
         outbox=Outbox(database, settings.event_bus_name, call_seconds=EVENTS_SECONDS),
     )
 

@@ -35,6 +35,12 @@ FINISH_SENT = "select finish_sent_v2(%s, %s, %s, 'sender', coalesce(%s::timestam
 FINISH_UNSENT = """
 select status, stopped from finish_unsent_v2(%s, %s, %s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))
 """
+FIND_INDICATED = """
+select provider, business_address, provider_message_id from kommo_messages
+ where id = %s and role = 'user' and provider_message_id is not null and business_address is not null
+"""
+BUSY = "another sender is at it"
+"""The reason of claim_outbound_v2 to wait for a lease: it may last long, and mostly ends soon."""
 TRIES_UNREACHABLE = 8
 TRIES_THROTTLED = 20  # a provider that is merely busy is waited for longer
 KINDS: tuple[tuple[type[SendError], str], ...] = (
@@ -106,6 +112,15 @@ class Unsent:
     stopped: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Indicated:
+    """A message of a customer, by the provider's name for it."""
+
+    provider: str
+    business_address: str
+    provider_message_id: str
+
+
 def paces_json(paces: Mapping[str, Pace]) -> str:
     """The providers' paces as claim_outbound takes them: made once, they never change."""
     return json.dumps(
@@ -160,3 +175,8 @@ def finish_unsent(
     tries = TRIES_THROTTLED if isinstance(error, Throttled) else TRIES_UNREACHABLE
     parameters = (message_id, kind, error.provider_code or error.code, str(error), wait, tries, now)
     return database.one(Unsent, FINISH_UNSENT, parameters) or Unsent(None, False)
+
+
+def find_indicated(database: Database, message_id: str) -> Indicated | None:
+    """The customer's message at which something is to be shown; None where there is no such message of theirs."""
+    return database.one(Indicated, FIND_INDICATED, (message_id,))
