@@ -63,6 +63,13 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def second_database(server: str) -> Iterator[str]:
+    """DSN of another fresh database with nothing in it, to compare with the first."""
+    with _database(server, "template0") as dsn:
+        yield dsn
+
+
+@pytest.fixture
 def database_url(server: str, template: Callable[[], str]) -> Iterator[str]:
     """DSN of a fresh database that is migrated up to date."""
     with _database(server, template()) as dsn:

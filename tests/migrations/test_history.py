@@ -153,18 +153,24 @@ def test_up_revert_up_equals_up_for_every_prefix(empty_database: str, version: s
     assert pg_dump(empty_database) == after
 
 
+def by_hand(dsn: str, version: str) -> None:
+    """The steps of a version, each as it stands, by somebody who has no runner."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for step in next(each for each in load(FOLDER) if each.version == version).steps:
+            connection.execute(step.sql)
+
+
 def test_the_seeds_statements_run_by_hand_a_second_time_change_nothing(six_conversations: str) -> None:
     up(six_conversations, SEED)
     before = pg_dump(six_conversations)
-    with psycopg.connect(six_conversations) as connection:
-        connection.execute((FOLDER / f"{SEED}.sql").read_text())
+    by_hand(six_conversations, SEED)
     assert pg_dump(six_conversations) == before
 
 
 def test_a_database_that_was_migrated_by_hand_is_adopted(six_conversations: str) -> None:
     with psycopg.connect(six_conversations) as connection:
         connection.execute("drop schema ventana_meta cascade")
-        connection.execute((FOLDER / f"{SEED}.sql").read_text())
+    by_hand(six_conversations, SEED)
     assert run("baseline", six_conversations, say=lambda line: None).done == [BASELINE, SEED]
     up(six_conversations)
 

@@ -7,7 +7,7 @@ begin
       from (select provider, count(*) as total from kommo_conversations where provider <> 'kommo' group by provider) o;
     if orphans is not null then
         raise exception 'refused: the rollback would orphan conversations: %', orphans
-            using hint = 'Move or delete the conversations of these providers first; nothing was changed.';
+            using hint = 'Run it with --archive to move them aside; the next up brings them back. Nothing was changed.';
     end if;
 end;
 $$;

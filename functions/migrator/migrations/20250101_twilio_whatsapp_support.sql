@@ -1,34 +1,47 @@
 -- Three providers in the tables that were Kommo's alone. Every name here is part of the agreed schema.
--- Safe to run by hand a second time: it then changes nothing.
+-- Safe to run by hand a second time, step by step: it then changes nothing.
+-- formerly: 2cd7d7de0e0353f40338433e2016e28eca22b08105e7edcdadd3089843ba941d
 
-alter table kommo_conversations add column if not exists provider text not null default 'kommo';
-alter table kommo_conversations add column if not exists last_user_message_at timestamptz;
+-- step: who carries a conversation, and when its customer last wrote
+alter table kommo_conversations
+    add column if not exists provider text not null default 'kommo',
+    add column if not exists last_user_message_at timestamptz,
+    alter column kommo_chat_id drop not null;
+
+-- step: who carries a message
 alter table kommo_messages add column if not exists provider text not null default 'kommo';
 
-alter table kommo_conversations alter column kommo_chat_id drop not null;
+-- step: the providers that there are, for new rows
+alter table kommo_conversations
+    drop constraint if exists check_valid_provider,
+    add constraint check_valid_provider check (provider in ('kommo', 'twilio', 'meta')) not valid;
 
-do $$
-begin
-    if not exists (select from pg_constraint
-                    where conname = 'check_valid_provider' and conrelid = 'kommo_conversations'::regclass) then
-        alter table kommo_conversations
-            add constraint check_valid_provider check (provider in ('kommo', 'twilio', 'meta'));
-    end if;
-    if not exists (select from pg_constraint
-                    where conname = 'check_kommo_requires_chat_id' and conrelid = 'kommo_conversations'::regclass) then
-        alter table kommo_conversations
-            add constraint check_kommo_requires_chat_id check (provider <> 'kommo' or kommo_chat_id is not null);
-    end if;
-end;
-$$;
+-- step: the providers that there are, for all rows
+alter table kommo_conversations validate constraint check_valid_provider;
 
-create unique index if not exists idx_twilio_conversation_phone
+-- step: a chat id for each of Kommo's conversations, for new rows
+alter table kommo_conversations
+    drop constraint if exists check_kommo_requires_chat_id,
+    add constraint check_kommo_requires_chat_id check (provider <> 'kommo' or kommo_chat_id is not null) not valid;
+
+-- step: a chat id for each of Kommo's conversations, for all rows
+alter table kommo_conversations validate constraint check_kommo_requires_chat_id;
+
+-- step: one conversation for each of Twilio's phones
+create unique index concurrently if not exists idx_twilio_conversation_phone
 on kommo_conversations (provider, phone) where provider = 'twilio' and phone is not null;
-create index if not exists idx_conversations_provider_status
-on kommo_conversations (provider, status, last_message_at desc);
-create index if not exists idx_conversations_provider_phone on kommo_conversations (provider, phone);
-create index if not exists idx_messages_provider on kommo_messages (provider);
 
+-- step: conversations by provider and status
+create index concurrently if not exists idx_conversations_provider_status
+on kommo_conversations (provider, status, last_message_at desc);
+
+-- step: conversations by provider and phone
+create index concurrently if not exists idx_conversations_provider_phone on kommo_conversations (provider, phone);
+
+-- step: messages by provider
+create index concurrently if not exists idx_messages_provider on kommo_messages (provider);
+
+-- step: what a customer's message moves
 -- The message's own time, never backwards and never into the future: a late or replayed message must neither
 -- reopen nor shorten a window.
 create or replace function update_last_user_message_timestamp() returns trigger language plpgsql as $$
@@ -42,10 +55,10 @@ begin
 end;
 $$;
 
-drop trigger if exists trigger_update_last_user_message on kommo_messages;
-create trigger trigger_update_last_user_message after insert on kommo_messages
+create or replace trigger trigger_update_last_user_message after insert on kommo_messages
 for each row execute function update_last_user_message_timestamp();
 
+-- step: the statistics by provider
 -- All three providers, zeros included.
 create or replace view active_conversations_by_provider as
 select

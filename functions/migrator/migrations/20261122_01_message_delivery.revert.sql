@@ -1,14 +1,13 @@
--- Refuses while it would lose what only these columns and tables know.
+-- Kinds of messages that the former schema does not know are remembered, and called text there.
 do $$
-declare
-    messages bigint;
-    parked bigint;
 begin
-    select count(*) into messages from kommo_messages where provider_message_id is not null or delivery_status is not null;
-    select (select count(*) from parked_items) + (select count(*) from parked_statuses) into parked;
-    if messages + parked > 0 then
-        raise exception 'refused: delivery accounts of % messages and % parked items would be lost', messages, parked
-            using hint = 'Move them to an archive first; nothing was changed.';
+    if exists (select from kommo_messages
+                where content_type not in ('text', 'image', 'file', 'voice', 'video', 'location', 'contact')) then
+        create schema if not exists ventana_archive;
+        create table ventana_archive.wider_kinds as
+        select id, content_type from kommo_messages
+         where content_type not in ('text', 'image', 'file', 'voice', 'video', 'location', 'contact');
+        update kommo_messages as m set content_type = 'text' from ventana_archive.wider_kinds as w where m.id = w.id;
     end if;
 end;
 $$;

@@ -1,6 +1,8 @@
 -- What a message and a conversation must remember so that nothing is lost, doubled or sent outside the window.
 -- Expand only: no column of the former migrations is dropped, renamed or retyped.
+-- formerly: facae75530d338b44192dfd574356a7cba8513205bd13fdad37379a367bb8761
 
+-- step: what a conversation remembers
 alter table kommo_conversations
     add column provider_user_id text,
     add column business_address text,
@@ -24,25 +26,31 @@ comment on column kommo_conversations.window_closed_for is
 -- Names come first in our indexes and the provider after them. What looks a name up compares the provider with IS NOT
 -- DISTINCT FROM, which no index serves: a plan that is made while the tables are small, and kept, would as soon take an
 -- index that begins with the provider, and read a third of the table when it has grown.
-create unique index idx_meta_conversation_phone
+
+-- step: one conversation for each of Meta's phones
+create unique index concurrently idx_meta_conversation_phone
 on kommo_conversations (provider, phone) where provider = 'meta' and phone is not null;
-create unique index idx_conversations_provider_user
+
+-- step: one conversation for each business-scoped user id
+create unique index concurrently idx_conversations_provider_user
 on kommo_conversations (provider_user_id, provider) where provider_user_id is not null;
 
 -- What the sweep has still to announce, and nothing else: both indexes are as large as the set of open windows.
-create index idx_conversations_window_closing on kommo_conversations (last_user_message_at)
+
+-- step: windows that are still to be announced as closing
+create index concurrently idx_conversations_window_closing on kommo_conversations (last_user_message_at)
 where last_user_message_at is distinct from window_warned_for;
-create index idx_conversations_window_open on kommo_conversations (last_user_message_at)
+
+-- step: windows that are still to be announced as closed
+create index concurrently idx_conversations_window_open on kommo_conversations (last_user_message_at)
 where last_user_message_at is distinct from window_closed_for;
 
+-- step: what a message remembers
 alter table kommo_messages
     add column business_address text,
     add column provider_message_id text,
     add column opens_window boolean not null default true,
-    add column delivery_status text constraint check_delivery_status check (delivery_status in (
-        'received', 'accepted', 'held', 'queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'uncertain',
-        'expired', 'cancelled'
-    )),
+    add column delivery_status text,
     add column error_code text,
     add column error_text text,
     add column attempts integer not null default 0,
@@ -53,21 +61,37 @@ comment on column kommo_messages.created_at is
 'When it was written, by the provider''s clock where it has one; received_at is when we learned of it';
 comment on column kommo_messages.provider_payload is 'The provider''s own item, whole';
 
-alter table kommo_messages drop constraint kommo_messages_content_type_check;
-alter table kommo_messages add constraint kommo_messages_content_type_check check (content_type in (
-    'text', 'image', 'file', 'voice', 'video', 'location', 'contact', 'audio', 'sticker', 'reaction', 'interactive',
-    'order', 'template', 'system', 'unsupported'
-));
+-- step: the states and the kinds that there are, for new rows
+alter table kommo_messages
+    add constraint check_delivery_status check (delivery_status in (
+        'received', 'accepted', 'held', 'queued', 'sending', 'sent', 'delivered', 'read', 'failed', 'uncertain',
+        'expired', 'cancelled'
+    )) not valid,
+    drop constraint kommo_messages_content_type_check,
+    add constraint kommo_messages_content_type_check check (content_type in (
+        'text', 'image', 'file', 'voice', 'video', 'location', 'contact', 'audio', 'sticker', 'reaction', 'interactive',
+        'order', 'template', 'system', 'unsupported'
+    )) not valid;
 
--- The deduplication: one row per message of a provider at an address of ours, however often and however fast it comes.
-create unique index idx_messages_provider_message
+-- step: the states that there are, for all rows
+alter table kommo_messages validate constraint check_delivery_status;
+
+-- step: the kinds that there are, for all rows
+alter table kommo_messages validate constraint kommo_messages_content_type_check;
+
+-- step: the deduplication: one row per message of a provider at an address of ours, however often and fast it comes
+create unique index concurrently idx_messages_provider_message
 on kommo_messages (provider_message_id, provider, business_address) where provider_message_id is not null;
--- Sends whose provider's id we do not know yet: what an echo of them is matched with.
-create index idx_messages_in_flight on kommo_messages (conversation_id)
+
+-- step: sends whose provider's id we do not know yet, which an echo of them is matched with
+create index concurrently idx_messages_in_flight on kommo_messages (conversation_id)
 where provider_message_id is null and delivery_status in ('sending', 'uncertain');
-create index idx_messages_unfinished on kommo_messages (created_at)
+
+-- step: sends that are not finished
+create index concurrently idx_messages_unfinished on kommo_messages (created_at)
 where delivery_status in ('accepted', 'queued', 'sending');
 
+-- step: tables for histories, parked items, files and events
 create table message_status_history (
     id bigint generated always as identity primary key,
     message_id uuid not null references kommo_messages (id) on delete cascade,
@@ -141,6 +165,7 @@ create table events (
 comment on table events is 'The outbox: written with what it tells of, in one commit, and published by the sweep';
 create index events_unpublished_idx on events (occurred_at) where published_at is null;
 
+-- step: what a customer's message moves
 -- As before, and: what WhatsApp does not count as writing opens no window, and what moves nothing writes nothing.
 create or replace function update_last_user_message_timestamp() returns trigger language plpgsql as $$
 begin

@@ -1,11 +1,17 @@
 -- What is fetched from providers after a message was stored: its files, and the phone behind a contact.
+-- formerly: e023fb3d0bced8e3e0f00f50ef0952d0046e741919922f52f7fc8cdebdbcb01e
 
+-- step: when a file is looked at again
 -- A file belongs to one worker while its lease lasts; lease_until is also the end of a pause after a failure. due_at is
 -- when the sweep queues it again, should its entry have been lost: later than any lease or pause.
 alter table message_media add column due_at timestamptz not null default now() + interval '1 minute';
 comment on column message_media.due_at is 'When the sweep queues a pending file that nobody has taken up';
+
+-- step: files by when they are looked at again
+create index concurrently message_media_due_idx on message_media (due_at) where state = 'pending';
+
+-- step: fetching files
 drop index message_media_pending_idx;
-create index message_media_due_idx on message_media (due_at) where state = 'pending';
 
 -- Files whose entry never came to the queue, or was lost there: to be queued now, and again after p_again.
 create function queue_media_v1(p_limit integer, p_again interval, p_now timestamptz default clock_timestamp())
@@ -90,6 +96,7 @@ begin
 end;
 $$;
 
+-- step: what was asked about a contact
 alter table kommo_conversations
     add column contact_looked_up_at timestamptz,
     add column contact_lookup_after timestamptz not null default '-infinity',
@@ -99,10 +106,11 @@ comment on column kommo_conversations.contact_looked_up_at is
 comment on column kommo_conversations.contact_lookup_after is
 'Until then nobody asks: the question is queued already, or failed and pauses';
 
--- Whose phone is still to be asked for, and nothing else: as large as that set.
-create index idx_conversations_contact_lookup on kommo_conversations (contact_lookup_after)
+-- step: whose phone is still to be asked for, and nothing else: as large as that set
+create index concurrently idx_conversations_contact_lookup on kommo_conversations (contact_lookup_after)
 where kommo_contact_id is not null and phone is null and contact_looked_up_at is null;
 
+-- step: asking for phones
 create table contact_lookup_pauses (
     provider text not null,
     business_address text not null,

@@ -49,8 +49,7 @@ def archive_columns_and_tables(connection: psycopg.Connection, version: str, reh
 def unarchive(connection: psycopg.Connection, migration: Migration, say: Say) -> None:
     """Bring back what was archived when this version was reverted, and drop the archive."""
     prefix = f"{migration.version}__"
-    archived = _names(connection, ARCHIVED, SCHEMA, prefix)
-    if not archived:
+    if not _names(connection, "select nspname from pg_namespace where nspname = %s", SCHEMA):
         return
     run_companion(connection, migration.restore)
     for name in _names(connection, ARCHIVED, SCHEMA, prefix):
@@ -59,7 +58,7 @@ def unarchive(connection: psycopg.Connection, migration: Migration, say: Say) ->
         now = [column for column in _names(connection, COLUMNS, table) if column in kept]
         key = _names(connection, KEY, table)
         if len(now) == len(_names(connection, COLUMNS, table)):
-            _insert(connection, name, table, now)
+            _insert(connection, name, table, key, now)
         else:
             _update(connection, name, table, key, [column for column in now if column not in key])
         connection.execute(SQL("drop table {}.{}").format(Identifier(SCHEMA), Identifier(name)))
@@ -83,11 +82,23 @@ def _keep(connection: psycopg.Connection, version: str, table: str, query: Compo
     say(f"archived {kept.rowcount} rows of {table} as {SCHEMA}.{name}")
 
 
-def _insert(connection: psycopg.Connection, name: str, table: str, columns: list[str]) -> None:
+def _insert(connection: psycopg.Connection, name: str, table: str, key: list[str], columns: list[str]) -> None:
+    """A row that the migration has made meanwhile gives way to the archived one."""
     listed = SQL(", ").join(map(Identifier, columns))
+    rest = [column for column in columns if column not in key]
     connection.execute(
-        SQL("insert into {} ({}) overriding system value select {} from {}.{} on conflict do nothing").format(
-            Identifier(table), listed, listed, Identifier(SCHEMA), Identifier(name)
+        SQL("insert into {} ({}) overriding system value select {} from {}.{} on conflict ({}) do {}").format(
+            Identifier(table),
+            listed,
+            listed,
+            Identifier(SCHEMA),
+            Identifier(name),
+            SQL(", ").join(map(Identifier, key)),
+            SQL("update set {}").format(
+                SQL(", ").join(SQL("{} = excluded.{}").format(Identifier(each), Identifier(each)) for each in rest)
+            )
+            if rest
+            else SQL("nothing"),
         )
     )
     for column in columns:

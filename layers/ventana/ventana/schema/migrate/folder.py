@@ -15,7 +15,8 @@ from pathlib import Path
 
 STEP = re.compile(r"^-- step: (.+)$", re.MULTILINE)
 FORMERLY = re.compile(r"^-- formerly: ([0-9a-f]{64})$", re.MULTILINE)
-CONCURRENTLY = re.compile(r"\bcreate\s+(?:unique\s+)?index\s+concurrently\s+(\w+)", re.IGNORECASE)
+COMMENT = re.compile(r"--[^\n]*")
+CONCURRENTLY = re.compile(r"\bindex\s+concurrently\s+(?:if\s+not\s+exists\s+)?(\w+)", re.IGNORECASE)
 COMPANIONS = (".verify.sql", ".revert.sql", ".archive.sql", ".restore.sql")
 
 
@@ -98,7 +99,7 @@ def load(folder: Path) -> list[Migration]:
             *(_text(path.with_suffix(end)) if path.with_suffix(end).exists() else None for end in COMPANIONS[2:]),
         )
         for step in migration.steps:
-            if step.index and step.sql.rstrip().rstrip(";").count(";"):
+            if step.index and COMMENT.sub("", step.sql).strip().rstrip(";").count(";"):
                 raise MigrationError(f"{path.stem}: the step '{step.name}' builds an index concurrently and does more")
         found.append(migration)
     if not found:

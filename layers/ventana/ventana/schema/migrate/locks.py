@@ -19,8 +19,8 @@ COMMENT = re.compile(r"--[^\n]*")
 BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
 RULES: tuple[tuple[str, str, str, str], ...] = (
     # statement, kind, lock, work
-    (r"create (?:unique )?index concurrently \w+ on (\w+)", "build index", "SHARE UPDATE EXCLUSIVE", "scans twice"),
-    (r"create (?:unique )?index (?:if not exists )?\w+ on (\w+)", "build index", "SHARE", "scans"),
+    (r"create (?:unique )?index concurrently [^;]*? on (\w+)", "build index", "SHARE UPDATE EXCLUSIVE", "scans twice"),
+    (r"create (?:unique )?index [^;]*? on (\w+)", "build index", "SHARE", "scans"),
     (r"alter table (\w+) validate constraint", "validate constraint", "SHARE UPDATE EXCLUSIVE", "scans"),
     (r"alter table (\w+) add constraint (?:(?!not valid).)*$", "add constraint", "ACCESS EXCLUSIVE", "scans"),
     (r"alter table (?:only )?(\w+) [^;]*", "alter table", "ACCESS EXCLUSIVE", "-"),

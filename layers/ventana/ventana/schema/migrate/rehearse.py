@@ -21,7 +21,7 @@ NOT_BESIDE = re.compile(r"(\bindex\s+)concurrently\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """One version: what each of its steps makes or changes, and everything that there is after it."""
+    """One version: what its steps make or change, as far as each was looked at, and all that there is after it."""
 
     migration: Migration
     made_by_step: tuple[Catalog, ...]
@@ -40,11 +40,15 @@ def rehearse(connection: psycopg.Connection, migrations: Sequence[Migration]) ->
     with connection.transaction(force_rollback=True):
         connection.execute(f"create schema {SCHEMA}")
         connection.execute(f"set local search_path = {SCHEMA}")
-        before: dict[str, str] = {}
+        before: Catalog = {}
         for migration in migrations:
-            known, made = before, []
+            known: Catalog = before
+            made: list[Catalog] = []
             for step in migration.steps:
                 connection.execute(NOT_BESIDE.sub(r"\1", step.sql))
+                if step.index is None and step is not migration.steps[-1]:
+                    made.append({})  # looked at with the next one: only an index is compared by itself
+                    continue
                 now = read_catalog(connection, SCHEMA)
                 made.append({name: text for name, text in now.items() if known.get(name) != text})
                 known = now

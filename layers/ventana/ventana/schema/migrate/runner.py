@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from ventana.schema.migrate.archive import archive_columns_and_tables, run_companion, unarchive
 from ventana.schema.migrate.catalog import Catalog, differences, home_schema, read_catalog
@@ -66,9 +67,7 @@ class Runner:
         if pending and pending[0] is self.migrations[0] and not self.ledger.entries():
             there = {name for name in rehearsed[pending[0].version].made if name.startswith("table ")}
             if there and there <= set(self._catalog()):
-                raise Drift(
-                    f"{pending[0].version} is there, but not in the ledger: run `baseline` to adopt this database"
-                )
+                raise Drift(f"{pending[0].version} is there, but not in the ledger: run `baseline` to adopt it")
         for migration in pending:
             started = time.monotonic()
             self._apply(migration, rehearsed[migration.version])
@@ -154,8 +153,18 @@ class Runner:
         wrong = differences(rehearsed.made, self._catalog())
         if wrong:
             raise MigrationError(f"{migration.version} ran, but left {'; '.join(wrong)}")
+        self._secure([name.split(" ")[1] for name in rehearsed.made if name.startswith("table ")])
         unarchive(self.connection, migration, self.say)
         self.ledger.record(migration, "applied")
+
+    def _secure(self, tables: list[str]) -> None:
+        """Where conversations have row-level security (Supabase), new tables are not more open than they are."""
+        secured = self.connection.execute(
+            "select relrowsecurity from pg_class where oid = to_regclass('kommo_conversations')"
+        ).fetchone()
+        if secured == (True,):
+            for table in tables:
+                self.connection.execute(SQL("alter table {} enable row level security").format(Identifier(table)))
 
     def _revert_one(self, each: Rehearsed, archive: bool) -> None:
         migration = each.migration
