@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
+from tests.conftest import _database as fresh_database
 from ventana.schema.connection import Database
 from ventana.settings import Settings
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -18,3 +21,59 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(Settings(database_url=database_url))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def shared(server: str, template: Callable[[], str]) -> Iterator[Database]:
+    """One database for all tests of a worker that look at nothing but their own customers: the quickest."""
+    with fresh_database(server, template()) as dsn:
+        opened = Database(Settings(database_url=dsn))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def at_once(database_url: str) -> AtOnce:
+    return AtOnce(database_url)
+
+
+class AtOnce:
+    """Runs works in threads of their own, each with its own connection, all from the same instant."""
+
+    def __init__(self, database_url: str) -> None:
+        self._settings = Settings(database_url=database_url)
+
+    def __call__(self, works: Sequence[Callable[[Database], Result]]) -> list[Result]:
+        start = threading.Barrier(len(works))
+
+        def run(work: Callable[[Database], Result]) -> Result:
+            own = Database(self._settings)
+            try:
+                own.value("select 1")
+                start.wait(30)
+                return work(own)
+            finally:
+                own.close()
+
+        with ThreadPoolExecutor(len(works)) as pool:
+            return list(pool.map(run, works))
+
+
+def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Every row of a query; none of a statement that has no rows."""
+
+    def read(connection: Any) -> list[tuple[Any, ...]]:
+        cursor = connection.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    return database.call(read)
+
+
+def read_so_far(database: Database, *tables: str) -> int:
+    """How many rows of these tables were read since the database was made, by whatever plan."""
+    rows(database, "select pg_stat_force_next_flush()")
+    query = """
+        select sum(seq_tup_read)::bigint + sum(coalesce(idx_tup_fetch, 0))::bigint
+          from pg_stat_user_tables where relname = any(%s)
+    """
+    return int(rows(database, query, list(tables))[0][0])

@@ -1,297 +1,199 @@
-"""An answer is accepted inside the window, claimed by one sender, and finished once, whatever happens in between."""
+"""An answer is accepted inside the window, as one row or several, with all that is needed to send it later."""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from ventana.errors import NotFound, Rejected, Throttled, Uncertain, WindowClosed, WindowShut
-from ventana.messages import Customer, InboundMessage, Receipt, StatusUpdate
+from tests.schema.conftest import rows
+from tests.schema.sending import (
+    DAY,
+    HOUR,
+    LATER,
+    MINUTE,
+    NOW,
+    SECOND,
+    A,
+    B,
+    accept,
+    answer,
+    claim,
+    claimed,
+    conversation,
+    phase_of,
+    request,
+    somebody,
+    state_of,
+    status_of,
+    text,
+    writes,
+)
+from ventana.errors import NotFound, VentanaError, WindowClosed
+from ventana.messages import Customer
 from ventana.schema.connection import Database
-from ventana.schema.inbound import record_inbound
-from ventana.schema.outbound import (
-    Claim,
-    accept_outbound,
-    claim_outbound,
-    finish_sent,
-    finish_unsent,
-    mark_queued,
-)
-from ventana.settings import Settings
-
-NOW = datetime.now(UTC)
-MINUTE = timedelta(minutes=1)
-HELLO = InboundMessage(
-    provider="twilio",
-    business_address="+14155238886",
-    provider_message_id="SM-in",
-    customer=Customer(phone="+5511987654321", name="Ana"),
-    content_type="text",
-    content="hola",
-    sent_at=NOW,
-)
-LATER = replace(HELLO, provider_message_id="SM-in-2", sent_at=None)
+from ventana.schema.outbound import accept_outbound, mark_queued
 
 
-def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    return database.call(lambda connection: connection.execute(query, parameters).fetchall())
-
-
-def status_of(database: Database, message_id: str) -> str:
-    return str(rows(database, "select delivery_status from kommo_messages where id = %s", message_id)[0][0])
-
-
-@pytest.fixture
-def conversation(database: Database) -> str:
-    return str(record_inbound(database, [HELLO])[0].conversation_id)
-
-
-@pytest.fixture
-def accepted(database: Database, conversation: str) -> str:
-    return accept(database, conversation_id=conversation)
-
-
-def accept(database: Database, **where: Any) -> str:
-    return accept_outbound(database, str(uuid4()), "an answer", where.pop("margin", MINUTE), **where).id
-
-
-def claim(database: Database, message_id: str, now: datetime | None = None) -> Claim:
-    return claim_outbound(database, message_id, MINUTE, MINUTE, now)
-
-
-def test_an_answer_is_a_row_of_the_conversation(database: Database, conversation: str, accepted: str) -> None:
+def test_an_answer_is_a_row_of_the_conversation_and_one_in_line(database: Database) -> None:
+    ana = conversation(database)
+    accepted = accept(database, text("hi"), conversation_id=ana, options={"messagingServiceSid": "MG1"})
+    assert (accepted.conversation_id, accepted.status) == (ana, "accepted")
     assert rows(
         database,
-        "select conversation_id::text, provider, business_address, role, content, delivery_status from kommo_messages"
-        " where id = %s",
-        accepted,
-    ) == [(conversation, "twilio", "+14155238886", "assistant", "an answer", "accepted")]
+        "select m.id::text, m.conversation_id::text, m.provider, m.business_address, m.role, m.content,"
+        " m.content_type, m.delivery_status, m.opens_window, m.created_at, m.metadata -> 'content',"
+        " m.metadata -> 'send' -> 'options', s.phase, s.lane, s.conversation_id::text, s.business_address,"
+        " s.expires_at - m.created_at"
+        " from kommo_messages m join sends s on s.message_id = m.id",
+    ) == [
+        (
+            accepted.message_ids[0],
+            ana,
+            "twilio",
+            A,
+            "assistant",
+            "hi",
+            "text",
+            "accepted",
+            False,
+            NOW,
+            {"type": "text", "body": "hi"},
+            {"messagingServiceSid": "MG1"},
+            "ready",
+            "reply",
+            ana,
+            A,
+            DAY,
+        )
+    ]
     assert rows(database, "select message_count, bot_message_count from kommo_conversations") == [(2, 1)]
-
-
-def test_an_answer_never_extends_the_window(database: Database, conversation: str) -> None:
-    before = rows(database, "select last_user_message_at from kommo_conversations")
-    accept(database, conversation_id=conversation)
-    assert rows(database, "select last_user_message_at from kommo_conversations") == before
+    assert rows(database, "select last_user_message_at from kommo_conversations") == [(NOW,)], "never extends a window"
 
 
 @pytest.mark.parametrize("to", ["+5511987654321", "US.1349"])
 def test_a_customer_is_found_by_phone_or_user_id(database: Database, to: str) -> None:
-    record_inbound(database, [replace(HELLO, customer=Customer(phone="+5511987654321", user_id="US.1349"))])
-    assert accept(database, provider="twilio", to=to)
-
-
-def test_a_repeated_call_with_the_same_id_changes_nothing(database: Database, conversation: str) -> None:
-    message_id = str(uuid4())
-    for _ in range(2):
-        accept_outbound(database, message_id, "an answer", MINUTE, conversation_id=conversation)
-    assert rows(database, "select count(*) from kommo_messages where role = 'assistant'") == [(1,)]
+    ana = conversation(database, Customer(phone="+5511987654321", user_id="US.1349"))
+    assert accept(database, provider="twilio", to=to).conversation_id == ana
 
 
 @pytest.mark.parametrize(
-    ("ago", "margin", "is_open"),
+    ("at", "margin", "is_open"),
     [
-        (timedelta(0), MINUTE, True),
-        (timedelta(hours=23, minutes=58), MINUTE, True),
-        (timedelta(hours=23, minutes=59, seconds=30), MINUTE, False),
-        (timedelta(hours=23, minutes=59, seconds=30), timedelta(0), True),
-        (timedelta(hours=24, seconds=1), timedelta(0), False),
-        (timedelta(days=9), MINUTE, False),
+        (NOW, MINUTE, True),
+        (NOW + 24 * HOUR - 61 * SECOND, MINUTE, True),
+        (NOW + 24 * HOUR - 60 * SECOND, MINUTE, False),
+        (NOW + 24 * HOUR - 60 * SECOND, 0 * SECOND, True),
+        (NOW + 24 * HOUR, 0 * SECOND, False),
+        (NOW + 9 * DAY, MINUTE, False),
     ],
 )
-def test_the_window_is_decided_with_the_row_in_hand(
-    database: Database, conversation: str, ago: timedelta, margin: timedelta, is_open: bool
-) -> None:
-    last = datetime.now(UTC) - ago
-    rows(database, "update kommo_conversations set last_user_message_at = %s returning 1", last)
+def test_the_window_is_decided_to_the_second(shared: Database, at: Any, margin: timedelta, is_open: bool) -> None:
+    ana = conversation(shared)
     if is_open:
-        assert accept(database, conversation_id=conversation, margin=margin)
+        assert accept_outbound(shared, request(conversation_id=ana), margin, at).status == "accepted"
         return
     with pytest.raises(WindowClosed) as caught:
-        accept(database, conversation_id=conversation, margin=margin)
-    assert caught.value.closed_at == last + timedelta(hours=24)
-    assert rows(database, "select count(*) from kommo_messages where role = 'assistant'") == [(0,)]
+        accept_outbound(shared, request(conversation_id=ana), margin, at)
+    assert caught.value.closed_at == min(at, NOW + 24 * HOUR)
+    for query in (
+        "select count(*) from kommo_messages where role = 'assistant' and conversation_id = %s",
+        "select count(*) from sends where conversation_id = %s",
+    ):
+        assert rows(shared, query, ana) == [(0,)]
 
 
-def test_who_never_wrote_has_no_window(database: Database) -> None:
-    with pytest.raises(WindowClosed, match="never written"):
-        accept(database, provider="twilio", to="+5500")
+@pytest.mark.parametrize("channel", ["telegram", "whatsapp"])
+def test_a_channel_without_a_window_is_always_open(shared: Database, channel: str) -> None:
+    ana = conversation(shared, channel=channel)
+    if channel == "telegram":
+        assert claim(shared, answer(shared, ana, at=LATER), LATER).outcome == "claimed"
+    else:
+        with pytest.raises(WindowClosed):
+            answer(shared, ana, at=LATER)
 
 
-def test_an_unknown_conversation_is_not_found(database: Database) -> None:
-    with pytest.raises(NotFound):
-        accept(database, conversation_id=str(uuid4()))
+def test_a_window_is_the_addresses_own(shared: Database) -> None:
+    """The customer wrote to A yesterday and to B just now."""
+    customer = somebody()
+    ana = conversation(shared, customer, to=A)
+    writes(shared, customer, to=B, at=NOW + 23 * HOUR)
+    at = NOW + 24 * HOUR
+    for sender, closed_at in ((A, at), ("+1999", None)):
+        with pytest.raises(WindowClosed) as caught:
+            accept(shared, conversation_id=ana, sender=sender, at=at)
+        assert caught.value.closed_at == closed_at
+    for chosen in (B, None):
+        message_id = accept(shared, conversation_id=ana, sender=chosen, at=at).message_ids[0]
+        assert rows(shared, "select business_address from kommo_messages where id = %s", message_id) == [(B,)]
 
 
-def test_a_channel_without_a_window_is_always_open(database: Database, conversation: str) -> None:
-    rows(database, "update kommo_conversations set channel = 'telegram', last_user_message_at = null returning 1")
-    message_id = accept(database, conversation_id=conversation)
-    assert claim(database, message_id).outcome == "claimed"
+def test_parts_are_rows_in_order(database: Database) -> None:
+    ana = conversation(database)
+    accepted = accept(database, *(text(str(n)) for n in range(12)), conversation_id=ana)
+    assert [turn.message_id for turn in accepted.turns("reply")] == list(accepted.message_ids)
+    found = rows(database, "select m.id::text, m.content from kommo_messages m join sends s on s.message_id = m.id")
+    by_id = dict(found)
+    assert [by_id[each] for each in accepted.message_ids] == [str(n) for n in range(12)]
+    for order in ("m.created_at", "s.send_order"):
+        query = f"select m.id::text from kommo_messages m join sends s on s.message_id = m.id order by {order}"
+        assert [row[0] for row in rows(database, query)] == list(accepted.message_ids)
 
 
-def test_one_sender_gets_a_message(database_url: str, database: Database, accepted: str) -> None:
-    found: list[str] = []
-
-    def take() -> None:
-        own = Database(Settings(database_url=database_url))
-        found.append(claim(own, accepted).outcome)
-        own.close()
-
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == ["claimed"] + ["leased"] * 7
+def test_what_is_to_be_sent_later_waits_for_its_time(database: Database) -> None:
+    """Its window is decided then: the customer may have written again, or no more."""
+    ana = conversation(database)
+    send_at = NOW + 30 * HOUR
+    message_id = answer(database, ana, send_at=send_at, expires_in=HOUR)
+    assert state_of(database, message_id) == ("accepted", "scheduled")
+    assert claim(database, message_id, NOW).outcome == "done"
+    assert rows(database, "select due_at, expires_at from sends") == [(send_at, send_at + HOUR)]
+    past = answer(database, ana, send_at=NOW - HOUR)
+    assert phase_of(database, past) == "ready"
+    assert claim(database, past).outcome == "claimed"
 
 
-def test_a_claim_brings_all_that_a_provider_needs(database: Database, accepted: str) -> None:
-    message = claim(database, accepted).message(accepted, "https://example.com/status")
-    assert (message.provider, message.business_address, message.customer.phone, message.content) == (
-        "twilio",
-        "+14155238886",
-        "+5511987654321",
-        {"type": "text", "body": "an answer"},
-    )
+@pytest.mark.parametrize(("expires_in", "due_in"), [(30 * SECOND, 30 * SECOND), (2 * HOUR, MINUTE), (3 * DAY, MINUTE)])
+def test_an_answer_has_its_time(database: Database, expires_in: timedelta, due_in: timedelta) -> None:
+    """And the sweep looks at it no later than that."""
+    answer(database, conversation(database), expires_in=expires_in)
+    assert rows(database, "select expires_at, due_at from sends") == [(NOW + expires_in, NOW + due_in)]
 
 
-def test_the_window_is_checked_again_at_dispatch(database: Database, accepted: str) -> None:
-    assert claim(database, accepted, NOW + timedelta(hours=24)).outcome == "window_closed"
-    assert rows(database, "select delivery_status, error_code from kommo_messages where id = %s", accepted) == [
-        ("failed", "window_closed")
-    ]
-
-
-def test_a_sender_that_died_leaves_the_message_uncertain(database: Database, accepted: str) -> None:
-    claim(database, accepted, NOW)
-    assert claim(database, accepted, NOW + timedelta(seconds=59)).outcome == "leased"
-    assert claim(database, accepted, NOW + timedelta(seconds=61)).outcome == "uncertain"
-    assert claim(database, accepted, NOW + timedelta(seconds=62)).outcome == "done"
-    assert status_of(database, accepted) == "uncertain"
-
-
-def test_taken_by_the_provider_is_not_yet_sent(database: Database, accepted: str) -> None:
-    claim(database, accepted)
-    assert finish_sent(database, accepted, Receipt("SM-out")) == "sending"
-    assert claim(database, accepted).outcome == "done"
-    record_inbound(database, [StatusUpdate("twilio", "+14155238886", "SM-out", "sent", NOW)])
-    assert status_of(database, accepted) == "sent"
-
-
-def test_a_status_that_overtakes_the_providers_answer_is_kept(database: Database, accepted: str) -> None:
-    claim(database, accepted)
-    record_inbound(database, [StatusUpdate("twilio", "+14155238886", "SM-out", "delivered", NOW)])
-    assert finish_sent(database, accepted, Receipt("SM-out")) == "delivered"
-
-
-def test_a_status_with_our_id_settles_what_was_uncertain(database: Database, accepted: str) -> None:
-    claim(database, accepted)
-    assert finish_unsent(database, accepted, Uncertain("the answer was lost")) == "uncertain"
-    record_inbound(database, [StatusUpdate("twilio", "+14155238886", "SM-out", "sent", NOW, message_id=accepted)])
-    assert rows(
-        database,
-        "select delivery_status, provider_message_id, error_code, error_text from kommo_messages where id = %s",
-        accepted,
-    ) == [("sent", "SM-out", None, None)]
-
-
-def test_retries_end(database: Database, accepted: str) -> None:
-    for _ in range(2):
-        claim(database, accepted)
-        assert finish_unsent(database, accepted, Throttled("slower", "20429"), max_attempts=3) == "queued"
-    claim(database, accepted)
-    assert finish_unsent(database, accepted, Throttled("slower", "20429"), max_attempts=3) == "failed"
+def test_an_answer_quotes_a_message_of_its_conversation(shared: Database) -> None:
+    ana, bob = writes(shared), writes(shared)
+    message_id = answer(shared, str(ana.conversation_id), reply_to=ana.message_id)
+    provider_id = rows(shared, "select provider_message_id from kommo_messages where id = %s", ana.message_id)[0][0]
+    assert claim(shared, message_id).reply_to == provider_id
+    for other in (bob.message_id, str(uuid4())):
+        with pytest.raises(NotFound, match="reply_to"):
+            answer(shared, str(ana.conversation_id), reply_to=other)
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code"),
+    ("what", "error"),
     [
-        (Rejected("no such number", "63003"), "failed", "63003"),
-        (Uncertain("the answer was lost"), "uncertain", "uncertain"),
+        ({"conversation_id": str(uuid4())}, NotFound),
+        ({"provider": "twilio", "to": "+5500"}, WindowClosed),
+        ({"provider": "twilio", "to": "nobody"}, WindowClosed),
     ],
 )
-def test_what_was_not_taken_says_why(
-    database: Database, accepted: str, error: Rejected | Uncertain, status: str, code: str
-) -> None:
-    claim(database, accepted)
-    assert finish_unsent(database, accepted, error) == status
-    assert rows(database, "select error_code, error_text from kommo_messages where id = %s", accepted) == [
-        (code, str(error))
-    ]
+def test_nobody_gets_free_text(shared: Database, what: Any, error: type[VentanaError]) -> None:
+    with pytest.raises(error):
+        accept(shared, **what)
 
 
-def test_the_providers_word_shuts_the_window(database: Database, conversation: str, accepted: str) -> None:
-    claim(database, accepted)
-    assert finish_unsent(database, accepted, WindowShut("shut", "63016")) == "failed"
-    with pytest.raises(WindowClosed):
-        accept(database, conversation_id=conversation)
-    record_inbound(database, [LATER])
-    assert accept(database, conversation_id=conversation)
-
-
-def test_the_providers_word_about_an_old_message_leaves_a_new_window_open(
-    database: Database, conversation: str, accepted: str
-) -> None:
-    claim(database, accepted)
-    record_inbound(database, [LATER])
-    finish_unsent(database, accepted, WindowShut("shut", "63016"))
-    assert accept(database, conversation_id=conversation)
-
-
-@pytest.mark.parametrize("echo_first", [True, False])
-def test_an_echo_of_our_own_send_is_no_second_message(database: Database, echo_first: bool) -> None:
-    """Kommo tells us of what we sent through it, before or after it answers the send."""
-    chat = Customer(chat_id="chat-1", talk_id="7")
-    incoming = InboundMessage("kommo", "100", "in-1", chat, "text", "hola", channel="telegram")
-    echo = InboundMessage("kommo", "100", "out-1", chat, "text", "an answer", role="assistant", sent_at=NOW)
-    conversation = record_inbound(database, [incoming])[0].conversation_id
-    message_id = accept(database, conversation_id=conversation)
-    claim(database, message_id)
-    if echo_first:
-        assert record_inbound(database, [echo])[0].outcome == "echo"
-    assert finish_sent(database, message_id, Receipt("out-1", "sent")) == "sent"
-    if not echo_first:
-        assert record_inbound(database, [echo])[0].outcome == "duplicate"
-    assert rows(database, "select id::text from kommo_messages where role = 'assistant'") == [(message_id,)]
-
-
-def test_an_echo_that_was_stored_apart_is_taken_back(database: Database) -> None:
-    chat = Customer(chat_id="chat-1", talk_id="7")
-    incoming = InboundMessage("kommo", "100", "in-1", chat, "text", "hola", channel="telegram")
-    echo = InboundMessage("kommo", "100", "out-1", chat, "text", "an answer, trimmed", role="assistant")
-    conversation = record_inbound(database, [incoming])[0].conversation_id
-    message_id = accept(database, conversation_id=conversation)
-    claim(database, message_id)
-    assert record_inbound(database, [echo])[0].outcome == "recorded"
-    assert finish_sent(database, message_id, Receipt("out-1", "sent")) == "sent"
-    assert rows(database, "select id::text from kommo_messages where role = 'assistant'") == [(message_id,)]
-    assert rows(database, "select message_count, bot_message_count from kommo_conversations") == [(2, 1)]
-
-
-def test_queued_is_noted_unless_a_sender_was_faster(database: Database, accepted: str) -> None:
-    assert mark_queued(database, accepted) == "queued"
-    claim(database, accepted)
-    assert mark_queued(database, accepted) == "sending"
-
-
-def test_every_change_is_in_the_history(database: Database, accepted: str) -> None:
-    mark_queued(database, accepted)
-    claim(database, accepted)
-    finish_unsent(database, accepted, Throttled("slower", "20429"))
-    claim(database, accepted)
-    finish_sent(database, accepted, Receipt("SM-out"))
-    record_inbound(database, [StatusUpdate("twilio", "+14155238886", "SM-out", "read", NOW)])
-    assert rows(database, "select status, cause, error_code from message_status_history order by id") == [
-        ("accepted", "api", None),
-        ("queued", "api", None),
-        ("sending", "sender", None),
-        ("queued", "retry", "20429"),
-        ("sending", "sender", None),
-        ("delivered", "provider", None),
-        ("read", "provider", None),
-    ]
+def test_queued_is_noted_unless_a_sender_was_faster(database: Database) -> None:
+    ana = conversation(database)
+    slow, fast, short = answer(database, ana), answer(database, conversation(database)), answer(database, ana)
+    rows(database, "update sends set expires_at = %s where message_id = %s", NOW + 5 * MINUTE, short)
+    claimed(database, fast)
+    before = rows(database, "select due_at from sends where message_id = %s", fast)
+    database.value("select mark_queued_v1(%s::uuid[], %s)", ([slow, fast, short], NOW))
+    mark_queued(database, [slow])
+    assert [status_of(database, each) for each in (slow, fast, short)] == ["queued", "sending", "queued"]
+    assert rows(database, "select due_at from sends where message_id = %s", fast) == before
+    due = rows(database, "select due_at from sends where message_id in (%s, %s) order by send_order", slow, short)
+    assert due == [(NOW + 30 * MINUTE,), (NOW + 5 * MINUTE,)]

@@ -103,11 +103,14 @@ create index conversation_history_conversation_idx on conversation_history (conv
 
 -- What is on its way already. Messages that the former version accepts while this is deployed follow in the sweep.
 create function adopt_send_v1(p_message_id uuid, p_now timestamptz) returns void language sql as $$
-    insert into sends (message_id, conversation_id, provider, business_address, phase, due_at, expires_at, lease_until,
-                       claimed_at, attempts)
+    insert into sends (message_id, conversation_id, provider, business_address, phase, lane, due_at, expires_at,
+                       lease_until, claimed_at, attempts)
     select m.id, m.conversation_id, m.provider, coalesce(m.business_address, ''),
            case m.delivery_status when 'sending' then 'sending' when 'uncertain' then 'uncertain' else 'ready' end,
-           p_now, p_now + interval '24 hours', case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) end,
+           coalesce(m.metadata -> 'send' ->> 'lane', 'reply'),
+           case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) else p_now end,
+           coalesce((m.metadata -> 'send' ->> 'expires_at')::timestamptz, p_now + interval '24 hours'),
+           case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) end,
            case when m.delivery_status in ('sending', 'uncertain') then m.created_at end, m.attempts
       from kommo_messages m
      where m.id = p_message_id and m.provider_message_id is null
@@ -115,9 +118,10 @@ create function adopt_send_v1(p_message_id uuid, p_now timestamptz) returns void
     on conflict (message_id) do nothing;
 $$;
 select count(adopt_send_v1(m.id, now())) from (
-    select id from kommo_messages
+    select id, created_at from kommo_messages
      where delivery_status in ('accepted', 'queued', 'sending')
     union
-    select id from kommo_messages
+    select id, created_at from kommo_messages
      where provider_message_id is null and delivery_status in ('sending', 'uncertain')
+    order by created_at, id
 ) m;

@@ -103,7 +103,8 @@ begin
         select f.conversation_id, f.business_address from former_windows f
          where f.last_user_message_at is distinct from f.window_closed_for
            and f.last_user_message_at <= p_now - interval '24 hours'
-         order by f.last_user_message_at limit p_limit for no key update skip locked
+         order by f.last_user_message_at limit p_limit - (select count(*) from marked)
+           for no key update skip locked
     ), marked_formerly as (
         update former_windows f
            set window_closed_for = f.last_user_message_at, window_warned_for = f.last_user_message_at
@@ -120,7 +121,7 @@ begin
           from (select * from marked union all select * from marked_formerly) w
          where window_length_v1(channel) is not null
     )
-    select greatest((select count(*) from marked), (select count(*) from marked_formerly)) into closed;
+    select (select count(*) from marked) + (select count(*) from marked_formerly) into closed;
 
     with due as (
         select c.id from kommo_conversations c
@@ -137,7 +138,8 @@ begin
          where f.last_user_message_at is distinct from f.window_warned_for
            and f.last_user_message_at <= p_now - interval '24 hours' + p_warning
            and f.last_user_message_at > p_now - interval '24 hours'
-         order by f.last_user_message_at limit p_limit for no key update skip locked
+         order by f.last_user_message_at limit p_limit - (select count(*) from marked)
+           for no key update skip locked
     ), marked_formerly as (
         update former_windows f set window_warned_for = f.last_user_message_at
           from due_formerly d, kommo_conversations c
@@ -153,7 +155,7 @@ begin
           from (select * from marked union all select * from marked_formerly) w
          where window_length_v1(channel) is not null
     )
-    select greatest((select count(*) from marked), (select count(*) from marked_formerly)) into closing;
+    select (select count(*) from marked) + (select count(*) from marked_formerly) into closing;
     return next;
 end;
 $$;
@@ -164,11 +166,17 @@ declare
     v_into kommo_conversations%rowtype;
     v_from kommo_conversations%rowtype;
     v_older kommo_conversations%rowtype;
+    v_address text;
 begin
     select * into v_into from kommo_conversations c where c.id = p_into;
     select * into v_from from kommo_conversations c where c.id = p_from;
-    v_older := case when v_from.last_user_message_at > coalesce(v_into.last_user_message_at, '-infinity')
-                    then v_into else v_from end;
+    if v_from.last_user_message_at > coalesce(v_into.last_user_message_at, '-infinity') then
+        v_older := v_into;
+        v_address := v_from.business_address;
+    else
+        v_older := v_from;
+        v_address := coalesce(v_into.business_address, v_from.business_address);
+    end if;
     insert into former_windows as f
     select p_into, w.business_address, max(w.last_user_message_at), max(w.window_warned_for), max(w.window_closed_for)
       from (select g.business_address, g.last_user_message_at, g.window_warned_for, g.window_closed_for
@@ -182,6 +190,7 @@ begin
        set last_user_message_at = greatest(f.last_user_message_at, excluded.last_user_message_at),
            window_warned_for = greatest(f.window_warned_for, excluded.window_warned_for),
            window_closed_for = greatest(f.window_closed_for, excluded.window_closed_for);
+    delete from former_windows f where f.conversation_id = p_into and f.business_address = v_address;
     insert into send_pairs as k
     select p_into, o.business_address, o.free_at from send_pairs o where o.conversation_id = p_from
     on conflict (conversation_id, business_address) do update set free_at = greatest(k.free_at, excluded.free_at);

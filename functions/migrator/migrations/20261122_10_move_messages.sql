@@ -3,7 +3,8 @@
 -- As move_message_v1, and: uncertain becomes sending where the provider turns out to have it; expired and cancelled are
 -- only for what no provider was given; the row in sends goes, stays or waits as the new state wants it.
 create function move_message_v2(
-    p_message_id uuid, p_status text, p_at timestamptz, p_cause text, p_error_code text, p_error_text text
+    p_message_id uuid, p_status text, p_at timestamptz, p_cause text, p_error_code text, p_error_text text,
+    p_lease_until timestamptz default null
 ) returns boolean language plpgsql as $$
 declare
     v_conversation_id uuid;
@@ -27,7 +28,7 @@ begin
 
     update kommo_messages m
        set delivery_status = p_status,
-           lease_until = null,
+           lease_until = p_lease_until,  -- for senders of the former version, who know nothing of sends
            -- What went wrong on the way is in the history; the row tells of what is so now.
            error_code = case when p_status in ('sent', 'delivered', 'read') then p_error_code
                              else coalesce(p_error_code, m.error_code) end,
@@ -69,11 +70,12 @@ create function return_message_v1(
 ) returns void language plpgsql as $$
 declare
     v_status text := case p_phase when 'held' then 'held' else 'queued' end;
+    v_before text := (select m.delivery_status from kommo_messages m where m.id = p_message_id);
 begin
     update sends s
        set phase = p_phase, lease_until = null, not_before = p_not_before,
            due_at = case p_phase when 'held' then s.expires_at
-                                 else coalesce(p_not_before, p_now) + interval '30 minutes' end
+                                 else least(coalesce(p_not_before, p_now) + interval '30 minutes', s.expires_at) end
      where s.message_id = p_message_id;
     update kommo_messages m
        set delivery_status = v_status, lease_until = null, error_code = p_error_code, error_text = p_error_text
@@ -83,9 +85,38 @@ begin
     insert into events (name, detail, occurred_at)
     select 'MessageStatusChanged', jsonb_build_object(
                'message_id', m.id, 'conversation_id', m.conversation_id, 'provider', m.provider,
-               'business_address', m.business_address, 'status', v_status, 'cause', p_cause,
-               'error_code', p_error_code, 'error_text', p_error_text), p_now
+               'business_address', m.business_address, 'status', v_status, 'previous_status', v_before,
+               'cause', p_cause, 'error_code', p_error_code, 'error_text', p_error_text), p_now
       from kommo_messages m where m.id = p_message_id;
+end;
+$$;
+
+-- Brings the row in sends in line with what a sender of the former version, who writes to kommo_messages alone, did with
+-- the message. The caller has locked both; says whether anything had to be changed.
+create function follow_former_v1(m kommo_messages, s sends, p_now timestamptz) returns boolean language plpgsql as $$
+begin
+    if m.delivery_status in ('failed', 'expired', 'cancelled') then
+        update sends k set phase = 'over', due_at = p_now + interval '30 days', lease_until = null, not_before = null
+         where k.message_id = s.message_id;
+    elsif m.provider_message_id is not null
+          or m.delivery_status not in ('accepted', 'held', 'queued', 'sending', 'uncertain') then
+        delete from sends k where k.message_id = s.message_id;
+    elsif m.delivery_status = 'uncertain' and s.phase <> 'uncertain' then
+        update sends k
+           set phase = 'uncertain', due_at = p_now + interval '2 minutes', lease_until = null,
+               claimed_at = coalesce(k.claimed_at, m.created_at)
+         where k.message_id = s.message_id;
+    elsif m.delivery_status = 'sending' and (s.phase <> 'sending' or m.lease_until > s.lease_until) then
+        update sends k
+           set phase = 'sending', lease_until = coalesce(m.lease_until, p_now), due_at = coalesce(m.lease_until, p_now),
+               claimed_at = p_now
+         where k.message_id = s.message_id;
+    elsif m.delivery_status in ('accepted', 'queued') and s.phase = 'sending' then
+        update sends k set phase = 'ready', lease_until = null where k.message_id = s.message_id;
+    else
+        return false;
+    end if;
+    return true;
 end;
 $$;
 
@@ -202,8 +233,8 @@ begin
         update kommo_messages m set business_address = p_address
          where m.id = v_id and m.business_address <> p_address and m.metadata -> 'send' ->> 'from' is null;
         continue when not exists (select from kommo_messages m where m.id = v_id and m.business_address = p_address);
-        update sends s set business_address = p_address where s.message_id = v_id and s.business_address <> p_address;
         perform return_message_v1(v_id, 'ready', null, p_now, 'customer', null, null);
+        update sends s set business_address = p_address, due_at = p_now + interval '1 minute' where s.message_id = v_id;
         v_turns := v_turns || jsonb_build_object('message_id', v_id, 'conversation_id', p_conversation_id, 'lane', v_lane);
     end loop;
     return v_turns;

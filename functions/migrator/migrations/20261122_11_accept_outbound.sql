@@ -59,6 +59,8 @@ begin
         v_address := coalesce(v_address, only_address_v1(v_provider));
         if v_address is null then
             outcome := 'no_address';
+        elsif p_request ->> 'reply_to' is not null then
+            outcome := 'reply_not_found';
         else
             v_id := conversation_of_v1(jsonb_build_object(
                 'provider', v_provider, 'channel', 'whatsapp', 'business_address', v_address, 'customer',
@@ -127,7 +129,7 @@ begin
             insert into sends (message_id, conversation_id, provider, business_address, phase, lane, due_at, expires_at)
             values ((v_part ->> 'id')::uuid, c.id, c.provider, v_address, v_phase, v_lane,
                     case v_phase when 'held' then v_expires_at when 'scheduled' then v_send_at
-                                 else p_now + interval '1 minute' end, v_expires_at);
+                                 else least(p_now + interval '1 minute', v_expires_at) end, v_expires_at);
         end loop;
     end if;
     update idempotency_keys k
@@ -161,5 +163,6 @@ create function mark_queued_v1(p_ids uuid[], p_now timestamptz default clock_tim
     ), told as (
         insert into message_status_history (message_id, status, at, cause) select id, 'queued', p_now, 'api' from queued
     )
-    update sends s set due_at = p_now + interval '30 minutes' from queued q where s.message_id = q.id and s.phase = 'ready';
+    update sends s set due_at = least(p_now + interval '30 minutes', s.expires_at)
+      from queued q where s.message_id = q.id and s.phase = 'ready';
 $$;

@@ -29,7 +29,9 @@ declare
     v_now timestamptz;
     v_pair_free_at timestamptz;
     v_pair_gap interval;
+    v_per_second double precision;
     v_gap interval;
+    v_at_once interval;
     v_until timestamptz;
 begin
     if not exists (select from sends k where k.message_id = p_id) then
@@ -50,11 +52,7 @@ begin
         select * into s from sends k where k.message_id = v_head and k.phase in ('ready', 'sending') for no key update;
         continue when not found;
         v_now := coalesce(p_now, clock_timestamp());
-        if m.provider_message_id is not null or m.delivery_status not in ('accepted', 'queued', 'sending') then
-            delete from sends k where k.message_id = v_head;  -- a former version has dealt with it
-            continue;
-        elsif s.phase = 'ready' and m.delivery_status = 'sending' then  -- a former version has it
-            update sends k set phase = 'sending', lease_until = coalesce(m.lease_until, v_now) where k.message_id = v_head;
+        if follow_former_v1(m, s, v_now) then
             continue;
         elsif s.phase = 'sending' and s.lease_until > v_now then
             v_until := s.lease_until;
@@ -88,8 +86,8 @@ begin
         select * into a from business_addresses k
          where k.provider = m.provider and k.address = s.business_address for no key update;
         v_now := coalesce(p_now, clock_timestamp());
-        v_gap := even_gap_v1(coalesce(a.messages_per_second, (p_paces -> m.provider ->> 'messages_per_second')::numeric,
-                                      80)::double precision);
+        v_per_second := coalesce(a.messages_per_second, (p_paces -> m.provider ->> 'messages_per_second')::numeric, 80);
+        v_gap := even_gap_v1(v_per_second);
         v_pair_gap := make_interval(secs => coalesce((p_paces -> m.provider ->> 'pair_seconds')::double precision, 0));
         select k.free_at into v_pair_free_at from send_pairs k
          where k.conversation_id = c.id and k.business_address = s.business_address for no key update;
@@ -105,9 +103,10 @@ begin
                        - v_pair_gap * greatest(coalesce((p_paces -> m.provider ->> 'pair_burst')::integer, 1) - 1, 0);
             reason := 'the customer is not to be sent more at once';
         else
-            v_until := a.free_at - case p_lane when 'bulk' then interval '0' else at_once_v1(coalesce(
-                a.messages_per_second, (p_paces -> m.provider ->> 'messages_per_second')::numeric, 80)::double precision)
-                end;
+            -- Where nothing may come at once, replies are a quarter of a gap ahead of bulk.
+            v_at_once := at_once_v1(v_per_second);
+            v_until := a.free_at + case when p_lane <> 'bulk' then - v_at_once
+                                        when v_at_once = interval '0' then v_gap / 4 else interval '0' end;
             reason := 'the address is not to send more at once';
         end if;
         exit when v_until > v_now;
@@ -121,9 +120,7 @@ begin
             values (c.id, s.business_address, v_now + v_pair_gap)
             on conflict on constraint send_pairs_pkey do update set free_at = greatest(k.free_at, v_now) + v_pair_gap;
         end if;
-        if m.delivery_status <> 'sending' then
-            perform move_message_v2(v_head, 'sending', v_now, 'sender', null, null);
-        end if;
+        perform move_message_v2(v_head, 'sending', v_now, 'sender', null, null, v_now + p_lease);
         update sends k
            set phase = 'sending', lease_until = v_now + p_lease, due_at = v_now + p_lease, claimed_at = v_now,
                not_before = null, attempts = k.attempts + 1
@@ -152,9 +149,37 @@ begin
 end;
 $$;
 
+-- What a sender of the former version may take while this is deployed: plain text that is next in its line. It waits
+-- with everything else until a sender comes who knows how to send it.
+alter function claim_outbound_v1(uuid, interval, interval, timestamptz) rename to claim_text_v1;
+create function claim_outbound_v1(
+    p_id uuid, p_lease interval, p_margin interval, p_now timestamptz default clock_timestamp()
+) returns table (
+    outcome text, conversation_id uuid, provider text, business_address text, content text, attempts integer,
+    phone text, provider_user_id text, kommo_chat_id text, kommo_contact_id text, kommo_lead_id text,
+    kommo_talk_id text
+) language plpgsql set enable_seqscan = off as $$
+begin
+    if exists (
+        select from kommo_messages m join sends s on s.message_id = m.id
+         where m.id = p_id and m.delivery_status in ('accepted', 'queued')
+           and (s.phase not in ('ready', 'sending') or s.not_before > p_now or s.expires_at <= p_now
+                or content_of_v1(m.metadata, m.content) ->> 'type' <> 'text'
+                or exists (select from sends h
+                            where h.conversation_id = s.conversation_id and h.phase in ('ready', 'sending')
+                              and h.send_order < s.send_order)))
+    then
+        outcome := 'leased';
+        return next;
+        return;
+    end if;
+    return query select * from claim_text_v1(p_id, p_lease, p_margin, p_now);
+end;
+$$;
+
 -- A turn is given up until then: the sweep gives the message another.
 create function leave_outbound_v1(p_id uuid, p_until timestamptz) returns void language sql as $$
-    update sends s set due_at = p_until where s.message_id = p_id and s.phase = 'ready';
+    update sends s set due_at = least(p_until, s.expires_at) where s.message_id = p_id and s.phase = 'ready';
 $$;
 
 -- The provider took a message of this address: what had slowed or stopped it is over. Others that wait are due now.
@@ -174,7 +199,7 @@ begin
            slowed_until = null, updated_at = p_now
      where a.provider = p_provider and a.address = p_address;
     if v_stopped_at is not null then
-        update sends s set due_at = p_now
+        update sends s set due_at = p_now, not_before = null
          where s.message_id in (  -- what somebody holds at this moment is looked after
             select k.message_id from sends k
              where k.provider = p_provider and k.business_address = p_address and k.phase = 'ready' and k.due_at > p_now
@@ -194,7 +219,9 @@ create function finish_sent_v2(
 ) returns text language plpgsql set enable_seqscan = off as $$
 declare
     m kommo_messages%rowtype;
+    a business_addresses%rowtype;
     v_status text;
+    v_echo text;
 begin
     perform lock_provider_messages_v1(array[concat_ws(':', k.provider, p_provider_message_id)])
        from kommo_messages k where k.id = p_id;
@@ -206,7 +233,8 @@ begin
     delete from kommo_messages k
      where k.provider_message_id = p_provider_message_id and k.provider_message_id is not null
        and k.provider is not distinct from m.provider and k.id <> p_id
-       and k.business_address = m.business_address and k.conversation_id = m.conversation_id and k.role = 'assistant';
+       and k.business_address = m.business_address and k.conversation_id = m.conversation_id and k.role = 'assistant'
+    returning k.delivery_status into v_echo;
     if found then
         update kommo_conversations c
            set message_count = c.message_count - 1, bot_message_count = c.bot_message_count - 1
@@ -216,9 +244,19 @@ begin
        set provider_message_id = coalesce(k.provider_message_id, p_provider_message_id), lease_until = null
      where k.id = p_id;
     perform move_message_v2(p_id, p_status, p_now, p_cause, null, null);
-    delete from sends s where s.message_id = p_id and s.phase in ('sending', 'uncertain');
+    if v_echo is not null then
+        perform move_message_v2(p_id, v_echo, p_now, 'echo', null, null);
+    end if;
+    delete from sends s where s.message_id = p_id and s.phase <> 'over';
     perform apply_parked_statuses_v2(m.provider, p_provider_message_id, p_now);
-    perform resume_address_v1(m.provider, coalesce(m.business_address, ''), 'probe', p_now);
+    -- What was under way already when its address was slowed down or stopped does not tell that this is over.
+    select * into a from business_addresses k
+     where k.provider = m.provider and k.address = m.business_address and (k.stopped_at is not null or k.throttles > 0);
+    if found and (select max(h.at) from message_status_history h
+                   where h.message_id = p_id and h.status = 'sending' and h.cause = 'sender')
+                 >= greatest(a.slowed_until, a.stopped_at + interval '1 microsecond') then
+        perform resume_address_v1(m.provider, m.business_address, 'probe', p_now);
+    end if;
     select k.delivery_status into v_status from kommo_messages k where k.id = p_id;
     return v_status;
 end;
@@ -236,6 +274,7 @@ declare
     m kommo_messages%rowtype;
     s sends%rowtype;
     v_until timestamptz := p_now + p_wait;
+    v_stopped_at timestamptz;
 begin
     stopped := false;
     select * into m from kommo_messages k where k.id = p_id for no key update;
@@ -250,19 +289,27 @@ begin
         values (m.conversation_id, s.business_address, v_until)
         on conflict on constraint send_pairs_pkey do update set free_at = greatest(k.free_at, v_until);
     elsif p_kind = 'slow_address' then
+        -- What was under way already when it was slowed down does not slow it down further.
         update business_addresses k
-           set slowed_until = greatest(k.slowed_until, p_now + least(interval '1 second' * (1 << least(k.throttles, 6)),
-                                                                     interval '1 minute')),
+           set slowed_until = p_now + least(interval '1 second' * (1 << least(k.throttles, 6)), interval '1 minute'),
                throttles = k.throttles + 1, updated_at = p_now
          where k.provider = m.provider and k.address = s.business_address
-        returning greatest(k.slowed_until, v_until) into v_until;
+           and coalesce(k.slowed_until <= s.claimed_at, true);
+        v_until := greatest(v_until, (select k.slowed_until from business_addresses k
+                                       where k.provider = m.provider and k.address = s.business_address));
     elsif p_kind = 'stop_address' then
-        update business_addresses k
-           set stopped_at = coalesce(k.stopped_at, p_now), stopped_code = p_error_code, stopped_text = p_error_text,
-               probe_at = p_now + least(interval '15 seconds' * (1 << least(k.probes, 6)), interval '15 minutes'),
-               probes = k.probes + 1, updated_at = p_now
-         where k.provider = m.provider and k.address = s.business_address
-        returning k.probes = 1, k.probe_at into stopped, v_until;
+        select k.stopped_at into v_stopped_at from business_addresses k
+         where k.provider = m.provider and k.address = s.business_address for no key update;
+        stopped := v_stopped_at is null;
+        if stopped or v_stopped_at < s.claimed_at then  -- the others were under way already
+            update business_addresses k
+               set stopped_at = coalesce(k.stopped_at, p_now), stopped_code = p_error_code, stopped_text = p_error_text,
+                   probe_at = p_now + least(interval '15 seconds' * (1 << least(k.probes, 6)), interval '15 minutes'),
+                   probes = k.probes + 1, updated_at = p_now
+             where k.provider = m.provider and k.address = s.business_address;
+        end if;
+        select k.probe_at into v_until from business_addresses k
+         where k.provider = m.provider and k.address = s.business_address;
         if stopped then
             insert into events (name, detail, occurred_at)
             values ('AddressStopped', jsonb_build_object(

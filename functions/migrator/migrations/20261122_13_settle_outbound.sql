@@ -5,17 +5,15 @@ create function cancel_message_v1(p_id uuid, p_by text, p_now timestamptz defaul
 returns text language plpgsql as $$
 declare
     v_status text;
-    v_phase text;
 begin
     select m.delivery_status into v_status from kommo_messages m
      where m.id = p_id and m.delivery_status <> 'received' for no key update;
     if not found then
         return 'not_found';
     end if;
-    select s.phase into v_phase from sends s where s.message_id = p_id for no key update;
     if v_status = 'cancelled' then
         return 'cancelled';
-    elsif v_phase in ('sending', 'uncertain') then
+    elsif v_status in ('sending', 'uncertain') then
         return 'in_flight';
     elsif move_message_v2(p_id, 'cancelled', p_now, p_by, null, null) then
         return 'cancelled';
@@ -24,7 +22,8 @@ begin
 end;
 $$;
 
--- Tries a message again that failed or expired; as a row of its own where a provider had it.
+-- Tries a message again that failed or expired; as a row of its own where a provider had it. What went instead of it is
+-- forgotten: it is decided anew.
 -- Outcomes: accepted, held (message_id: the row that goes now), window_closed, opted_out, uncertain, not_failed, not_found.
 create function retry_message_v1(
     p_id uuid, p_by text, p_expires_in interval, p_margin interval, p_now timestamptz default clock_timestamp()
@@ -36,9 +35,12 @@ declare
     v_fallback jsonb;
     v_decision text;
     v_metadata jsonb;
+    v_content jsonb;
 begin
     select * into m from kommo_messages k where k.id = p_id for no key update;
     message_id := p_id;
+    v_metadata := coalesce(m.metadata, '{}') - 'sent_as';
+    v_content := content_of_v1(v_metadata, m.content);
     conversation_id := m.conversation_id;
     v_send := coalesce(m.metadata -> 'send', '{"if_window_closed": "reject"}');
     lane := coalesce(v_send ->> 'lane', 'reply');
@@ -54,12 +56,12 @@ begin
             v_fallback := fallback_of_v1(m.provider, coalesce(m.business_address, ''), v_send);
         end if;
         v_decision := decide_window_v1(
-            c, coalesce(m.business_address, ''), content_of_v1(m.metadata, m.content), v_send ->> 'if_window_closed',
-            v_fallback is not null, p_margin, p_now);
+            c, coalesce(m.business_address, ''), v_content, v_send ->> 'if_window_closed', v_fallback is not null,
+            p_margin, p_now);
         if v_decision = 'closed' then
             outcome := 'window_closed';
-        elsif c.opted_out_at is not null and (v_decision = 'template' or lane = 'bulk'
-                                              or content_of_v1(m.metadata, m.content) ->> 'type' = 'template') then
+        elsif c.opted_out_at is not null
+              and (v_decision = 'template' or lane = 'bulk' or v_content ->> 'type' = 'template') then
             outcome := 'opted_out';
         end if;
     end if;
@@ -69,8 +71,8 @@ begin
     end if;
 
     outcome := case v_decision when 'hold' then 'held' else 'accepted' end;
-    v_metadata := coalesce(m.metadata, '{}') || case v_decision when 'template' then jsonb_build_object('sent_as', v_fallback)
-                                                                else '{}' end
+    v_metadata := v_metadata
+                  || case v_decision when 'template' then jsonb_build_object('sent_as', v_fallback) else '{}' end
                   || jsonb_build_object('send', v_send || jsonb_build_object('try', 1, 'expires_at', p_now + p_expires_in));
     if m.provider_message_id is not null then
         message_id := gen_random_uuid();
@@ -89,7 +91,8 @@ begin
     insert into sends (message_id, conversation_id, provider, business_address, phase, lane, due_at, expires_at)
     values (retry_message_v1.message_id, m.conversation_id, m.provider, coalesce(m.business_address, ''),
             case outcome when 'held' then 'held' else 'ready' end, retry_message_v1.lane,
-            case outcome when 'held' then p_now + p_expires_in else p_now + interval '1 minute' end, p_now + p_expires_in)
+            case outcome when 'held' then p_now + p_expires_in
+                         else p_now + least(interval '1 minute', p_expires_in) end, p_now + p_expires_in)
     on conflict on constraint sends_pkey do update
        set phase = excluded.phase, due_at = excluded.due_at, expires_at = excluded.expires_at, attempts = 0, asked = 0,
            not_before = null, send_order = default;
@@ -141,9 +144,10 @@ begin
         return;
     end if;
     conversation_id := m.conversation_id;
+    perform adopt_send_v1(p_id, p_now);
     select * into s from sends k where k.message_id = p_id for no key update;
     settle_after := coalesce(s.claimed_at, m.created_at) + p_after;
-    if m.delivery_status <> 'uncertain' then
+    if m.delivery_status <> 'uncertain' or m.provider_message_id is not null then
         outcome := 'not_uncertain';
     elsif settle_after > p_now then
         outcome := 'too_early';
@@ -159,6 +163,7 @@ begin
                     perform move_message_v2(p_id, 'expired', p_now, p_by, 'expired', 'it could not be sent in its time');
                 else
                     perform return_message_v1(p_id, 'ready', null, p_now, p_by, null, null);
+                    update sends k set due_at = p_now + interval '1 minute' where k.message_id = p_id;
                 end if;
         end case;
     end if;
@@ -174,30 +179,38 @@ returns table (message_id uuid, conversation_id uuid, lane text, outcome text) l
 set enable_seqscan = off as $$
 declare
     v_ids uuid[];
+    m kommo_messages%rowtype;
     s sends%rowtype;
 begin
-    perform adopt_send_v1(m.id, p_now) from kommo_messages m
-     where m.delivery_status in ('accepted', 'queued', 'sending') and m.created_at <= p_now - interval '1 minute'
-       and m.provider_message_id is null and not exists (select from sends k where k.message_id = m.id);
-    v_ids := array(select k.message_id from sends k
-                    where k.due_at <= p_now and k.phase in ('ready', 'scheduled', 'held', 'sending')
-                    order by k.due_at limit p_limit);
+    loop
+        v_ids := array(select k.message_id from sends k
+                        where k.due_at <= p_now and k.phase in ('ready', 'scheduled', 'held', 'sending')
+                        order by k.due_at, k.send_order limit p_limit);
+        exit when cardinality(v_ids) >= p_limit;
+        -- What the former version accepted while this was deployed. Whoever accepts now writes to sends as well, so that
+        -- this finds nothing, and looks at each message that is on its way: only when all that is due is in hand.
+        perform adopt_send_v1(k.id, p_now) from (
+            select o.id from kommo_messages o
+             where o.delivery_status in ('accepted', 'queued', 'sending') and o.provider_message_id is null
+               and o.created_at between p_now - interval '2 days' and p_now - interval '1 minute'
+               and not exists (select from sends k where k.message_id = o.id)
+             order by o.created_at limit p_limit) k;
+        exit when not found;
+    end loop;
     foreach message_id in array v_ids loop
         -- The message first, then its row in sends: the order in which everybody locks them.
-        perform 1 from kommo_messages m where m.id = sweep_sends_v1.message_id for no key update skip locked;
+        select * into m from kommo_messages k where k.id = sweep_sends_v1.message_id for no key update skip locked;
         continue when not found;
         select * into s from sends k
          where k.message_id = sweep_sends_v1.message_id and k.due_at <= p_now
            and k.phase in ('ready', 'scheduled', 'held', 'sending') for no key update;
         continue when not found;
+        continue when follow_former_v1(m, s, p_now);
         conversation_id := s.conversation_id;
         lane := s.lane;
         if s.phase = 'sending' then
-            if not move_message_v2(s.message_id, 'uncertain', p_now, 'lease', null,
-                                   'the sender stopped while it was sending') then
-                delete from sends k where k.message_id = s.message_id;
-                continue;
-            end if;
+            perform move_message_v2(s.message_id, 'uncertain', p_now, 'lease', null,
+                                    'the sender stopped while it was sending');
             outcome := 'uncertain';
         elsif s.expires_at <= p_now then
             perform move_message_v2(s.message_id, 'expired', p_now, 'sweep', 'expired',
@@ -205,7 +218,8 @@ begin
                                                  else 'it could not be sent in its time' end);
             outcome := 'expired';
         else
-            update sends k set phase = 'ready', due_at = p_now + interval '30 minutes' where k.message_id = s.message_id;
+            update sends k set phase = 'ready', due_at = least(p_now + interval '30 minutes', k.expires_at)
+             where k.message_id = s.message_id;
             outcome := 'turn';
         end if;
         return next;

@@ -11,6 +11,7 @@ declare
     v_known text;
     v_conversation_id uuid;
     v_shut boolean := coalesce((p_item ->> 'window_shut')::boolean, false);
+    v_at timestamptz := least(coalesce((p_item ->> 'at')::timestamptz, p_now), p_now);
     v_next uuid;
 begin
     select m.id, m.provider_message_id, m.conversation_id into message_id, v_known, v_conversation_id
@@ -41,19 +42,15 @@ begin
         perform close_window_v2(message_id, p_now);
     end if;
     if (p_item ->> 'opted_out')::boolean then
-        perform opt_out_v1(v_conversation_id, true, v_provider, p_now);
+        perform opt_out_v1(v_conversation_id, true, v_provider, v_at);
     end if;
-    if not move_message_v2(
-        message_id, p_item ->> 'status', least(coalesce((p_item ->> 'at')::timestamptz, p_now), p_now), 'provider',
-        p_item ->> 'error_code', p_item ->> 'error_text') then
-        -- It is the provider's, whatever state it stays in: there is nothing left to send or to ask.
-        delete from sends s where s.message_id = record_status_v2.message_id and s.phase in ('sending', 'uncertain')
-                              and v_known is null;
-        outcome := 'unchanged';
-        return;
+    outcome := case when move_message_v2(message_id, p_item ->> 'status', v_at, 'provider', p_item ->> 'error_code',
+                                         p_item ->> 'error_text') then 'moved' else 'unchanged' end;
+    if v_known is null then
+        -- It is the provider's, whatever state it is in: there is nothing left to send or to ask.
+        delete from sends s where s.message_id = record_status_v2.message_id and s.phase <> 'over';
     end if;
-    outcome := 'moved';
-    if p_item ->> 'status' = 'failed' and (v_shut or (p_item ->> 'retryable')::boolean) then
+    if outcome = 'moved' and p_item ->> 'status' = 'failed' and (v_shut or (p_item ->> 'retryable')::boolean) then
         v_next := replace_message_v1(message_id, v_shut, p_now);
         select jsonb_agg(jsonb_build_object('message_id', s.message_id, 'conversation_id', s.conversation_id,
                                             'lane', s.lane)) into turns

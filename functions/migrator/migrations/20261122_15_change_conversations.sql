@@ -12,13 +12,20 @@ returns void language sql as $$
       from kommo_conversations c where c.id = p_conversation_id;
 $$;
 
--- A customer stops or resumes everything but direct answers; says whether that is new.
+-- A customer stops or resumes everything but direct answers; says whether that is new. A wish that comes late, or again,
+-- changes nothing that was wished since; to be stopped by mistake is better than to go on by mistake, so that of clocks
+-- that may differ only the customer's own undoes a stop.
 create function opt_out_v1(p_conversation_id uuid, p_out boolean, p_by text, p_now timestamptz)
 returns boolean language plpgsql as $$
 begin
     update kommo_conversations c
        set opted_out_at = case when p_out then p_now end, opted_out_by = case when p_out then p_by end
-     where c.id = p_conversation_id and (c.opted_out_at is not null) <> p_out;
+     where c.id = p_conversation_id and (c.opted_out_at is not null) <> p_out
+       and not exists (
+           select from conversation_history h
+            where h.conversation_id = c.id and h.at > p_now
+              and (p_out and h.change = 'opted_in' and h.changed_by = 'customer'
+                   or not p_out and h.change = 'opted_out'));
     if not found then
         return false;
     end if;
@@ -67,7 +74,7 @@ begin
             v_tags := array(
                 select distinct t from (
                     select unnest(coalesce(c.tags, '{}')) t
-                    union select jsonb_array_elements_text(coalesce(p_detail -> 'add', '[]'))) all_tags
+                    union select jsonb_array_elements_text(coalesce(nullif(p_detail -> 'add', 'null'), '[]'))) all_tags
                  where not coalesce(p_detail -> 'remove', '[]') ? t order by t);
             if v_tags = array(select t from unnest(coalesce(c.tags, '{}')) t order by t) then return 'unchanged'; end if;
             update kommo_conversations k set tags = v_tags where k.id = p_id;
