@@ -23,6 +23,7 @@ from ventana.schema.conversations import statistics
 from ventana.schema.dispatch import leave_outbound
 from ventana.schema.lookups import queue_lookups
 from ventana.schema.media import queue_media
+from ventana.schema.sends import count_uncertain
 from ventana.schema.windows import forget, sweep_sends, sweep_windows
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
@@ -38,7 +39,8 @@ outbox = Outbox(database, settings.required("event_bus_name"), call_seconds=5.0)
 BATCH = 500
 SENDS_BATCH = 100
 NEXT_TICK = timedelta(seconds=30)
-SPARE_MS = 5_000  # what a batch may still take when time runs out
+QUEUE_SECONDS = 10.0  # for the turns of one batch
+SPARE_MS = 15_000  # what the last batch and a look at everything else may still take when time runs out
 LOOKUP_BATCH = 100  # a tick; fewer than one account's worker asks for in a minute
 FETCH_AGAIN = timedelta(minutes=30)  # what is queued and was lost there; a double entry costs one look at its row
 
@@ -74,14 +76,15 @@ def _sweep_sends(tick: dict[str, int]) -> bool:
         tick[outcome] += number
     turns = [send.turn() for send in swept if send.outcome == "turn"]
     try:
-        taken = queue.put(turns, ticket=f"sweep-{int(time.time()) // 60}")
+        ticket = f"sweep-{int(time.time()) // 60}"
+        taken = queue.put(turns, ticket, until=time.monotonic() + QUEUE_SECONDS)
     except (BotoCoreError, ClientError) as error:
         logger.warning("not_queued", extra={"error": type(error).__name__})
         taken = []
     for turn in turns:
         if turn not in taken:
             leave_outbound(database, turn.message_id, NEXT_TICK)
-    return len(swept) == SENDS_BATCH
+    return len(swept) == SENDS_BATCH and (bool(taken) or not turns)
 
 
 def _publish(tick: dict[str, int]) -> bool:
@@ -123,3 +126,4 @@ def _report_statistics() -> None:
             if name != "provider":
                 gauge(f"Conversations{name.title().replace('_', '')}", value, provider=row.provider)
     gauge("AddressesStopped", count_stopped(database))
+    gauge("UncertainSends", count_uncertain(database, timedelta(seconds=settings.settle_after_seconds)))

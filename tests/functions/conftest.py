@@ -119,6 +119,28 @@ def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
     return read
 
 
+@pytest.fixture
+def bus(aws: dict[str, str]) -> Callable[[], list[dict[str, Any]]]:
+    """What arrived on the event bus since the last look."""
+    queue = boto3.client("sqs").create_queue(QueueName="heard")["QueueUrl"]
+    boto3.client("events").put_rule(Name="all", EventBusName="ventana", EventPattern='{"source": ["ventana"]}')
+    boto3.client("events").put_targets(
+        Rule="all",
+        EventBusName="ventana",
+        Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:123456789012:heard"}],
+    )
+
+    def heard() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while entries := boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            found += [json.loads(entry["Body"]) for entry in entries]
+            for entry in entries:
+                boto3.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=entry["ReceiptHandle"])
+        return found
+
+    return heard
+
+
 def http_event(
     method: str,
     path: str,
