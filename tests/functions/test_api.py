@@ -66,7 +66,7 @@ def message(**where: Any) -> dict[str, Any]:
 
 def test_an_answer_is_accepted_queued_and_can_be_looked_up(call: Call, conversation: str, aws: dict[str, str]) -> None:
     status, accepted = call("POST", "/v1/messages", message(conversation_id=conversation))
-    assert (status, accepted["status"]) == (202, "queued")
+    assert (status, accepted["status"], accepted["ids"]) == (202, "accepted", [accepted["id"]])
     entry = boto3.client("sqs").receive_message(QueueUrl=aws["SEND_QUEUE_URL"], AttributeNames=["All"])["Messages"][0]
     assert (entry["Body"], entry["Attributes"]["MessageGroupId"]) == (accepted["id"], conversation)
     status, found = call("GET", f"/v1/messages/{accepted['id']}")
@@ -119,10 +119,16 @@ def test_a_customer_who_never_wrote_has_no_window(call: Call) -> None:
         ("a prefix", message(provider="twilio", to="whatsapp:+5511987654321"), "to"),
         ("no uuid", message(conversation_id="7"), "conversation_id"),
         ("empty text", {"conversation_id": NOBODY, "type": "text", "text": {"body": ""}}, "text.body"),
-        ("long text", {"conversation_id": NOBODY, "type": "text", "text": {"body": "x" * 4097}}, "text.body"),
+        ("a list of one", [message(conversation_id=NOBODY)], "body"),
+        ("a number", 7, "body"),
+        ("too deep", b'{"type":' * 10_000, "body"),
+        ("too many digits", b'{"expires_in":' + b"9" * 5_000 + b"}", "body"),
+        ("no number", b'{"type": "location", "location": {"latitude": NaN}}', "location.latitude"),
         ("a NUL", {"conversation_id": NOBODY, "type": "text", "text": {"body": "a\0b"}}, "text.body"),
         ("half an emoji", {"conversation_id": NOBODY, "type": "text", "text": {"body": "\ud83d"}}, "text.body"),
-        ("another type", {"conversation_id": NOBODY, "type": "video", "text": {"body": "x"}}, "type"),
+        ("another type", {"conversation_id": NOBODY, "type": "video", "text": {"body": "x"}}, "video"),
+        ("no such type", {"conversation_id": NOBODY, "type": "fax", "text": {"body": "x"}}, "type"),
+        ("two contents", {**message(conversation_id=NOBODY), "video": {"link": "https://x"}}, "video"),
         ("a misspelt field", {**message(conversation_id=NOBODY), "txt": 1}, "txt"),
     ],
 )

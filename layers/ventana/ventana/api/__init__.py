@@ -1,4 +1,4 @@
-"""The operators' API: send a message, look up messages and conversations, their windows, statistics, parked items.
+"""The operators' API: send messages and see what became of them, work on conversations, look after addresses.
 
 Every error is application/problem+json with a stable `code`. Who may call is decided before this code, by the API's
 authorizer.
@@ -6,16 +6,15 @@ authorizer.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-
-from ventana.api import conversations, messages, parked, problems
+from ventana.api import addresses, changes, conversations, deliveries, messages, parked, problems, system
+from ventana.api.bodies import Api
 from ventana.api.services import Services
 
 
-def make_app(services: Services) -> APIGatewayHttpResolver:
-    """The resolver of HTTP API v2 events for all routes under /v1."""
-    app = APIGatewayHttpResolver(enable_validation=True)
+def make_app(services: Services) -> Api:
+    """The resolver of HTTP API v2 events for all operations under /v1."""
+    app = Api()
     problems.register(app)
-    for routes in (messages, conversations, parked):
-        routes.register(app, services)
+    for operations in (messages, deliveries, conversations, changes, addresses, parked, system):
+        operations.register(app, services)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from aws_lambda_powertools.event_handler import Response
 
 def answer(status: int, body: object, content_type: str = "application/json") -> Response[Any]:
     """A JSON answer; dates, ids and the like become text."""
-    return Response(status, content_type, json.dumps(body, default=_plain, ensure_ascii=False))
+    fields = asdict(body) if is_dataclass(body) and not isinstance(body, type) else body
+    return Response(status, content_type, json.dumps(fields, default=_plain, ensure_ascii=False))
 
 
 def problem(status: int, code: str, title: str, **more: object) -> Response[Any]:

@@ -2,85 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from ventana.api import views
 from ventana.api.answers import answer
+from ventana.api.operations import Operations
 from ventana.api.requests import ProviderName
 from ventana.api.services import Services
+from ventana.api.windows import whole_window, window_of
 from ventana.errors import NotFound
-from ventana.schema.conversations import (
-    Conversation,
-    find_conversation,
-    list_conversations,
-    messages_of,
-    statistics,
-)
-from ventana.window import window
+from ventana.schema.conversations import Conversation, find_conversation, list_conversations, statistics
+from ventana.schema.lifecycle import conversation_history
+from ventana.schema.messages import messages_of
 
 Status = Literal["active", "resolved", "escalated", "closed"]
 
 
 def register(app: APIGatewayHttpResolver, services: Services) -> None:
-    """Add the routes of conversations."""
+    """Add the operations that look at conversations."""
+    operations = Operations(app, "conversations")
 
-    @app.get("/v1/conversations")
-    def show_conversations(
+    @operations.get("/v1/conversations", views.ConversationPage)
+    def list_all_conversations(
         provider: Annotated[ProviderName | None, Query()] = None,
         status: Annotated[Status | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response[Any]:
-        """Conversations, the most recently active first."""
+        """List conversations, the most recently active first."""
         found = list_conversations(services.database, provider, status, limit)
-        return answer(200, {"conversations": [_with_window(services, each) for each in found]})
+        shown = [views.ShownConversation(**_fields(each), window=window_of(services, each)) for each in found]
+        return answer(200, views.ConversationPage(shown))
 
-    @app.get("/v1/conversations/<conversation_id>")
+    @operations.get("/v1/conversations/<conversation_id>", views.WholeConversation, 404)
     def show_conversation(conversation_id: UUID) -> Response[Any]:
-        """One conversation with its latest messages, oldest of them first."""
-        conversation = _found(services, conversation_id)
-        messages = [asdict(message) for message in messages_of(services.database, conversation.id)]
-        return answer(200, {**_with_window(services, conversation), "messages": messages})
+        """Show a conversation with its latest messages, oldest of them first."""
+        found = found_conversation(services, conversation_id)
+        messages = messages_of(services.database, found.id)
+        whole = views.WholeConversation(**_fields(found), window=window_of(services, found), messages=messages)
+        return answer(200, whole)
 
-    @app.get("/v1/conversations/<conversation_id>/window")
+    @operations.get("/v1/conversations/<conversation_id>/window", views.ConversationWindow, 404)
     def show_window(conversation_id: UUID) -> Response[Any]:
-        """Whether free text may be sent, and how long still."""
-        conversation = _found(services, conversation_id)
-        return answer(200, {"conversation_id": conversation.id, **_window(services, conversation)})
+        """Show whether free text may be sent, and how long still."""
+        return answer(200, whole_window(services, found_conversation(services, conversation_id)))
 
-    @app.get("/v1/stats")
+    @operations.get("/v1/conversations/<conversation_id>/history", views.HistoryPage, 404)
+    def show_history(conversation_id: UUID, limit: Annotated[int, Query(ge=1, le=200)] = 100) -> Response[Any]:
+        """Show who did what with a conversation, the latest first."""
+        found = found_conversation(services, conversation_id)
+        history = conversation_history(services.database, found.id, limit)
+        return answer(200, views.HistoryPage(found.id, history))
+
+    @operations.get("/v1/stats", views.Statistics)
     def show_statistics() -> Response[Any]:
-        """The view active_conversations_by_provider."""
-        return answer(200, {"providers": [asdict(row) for row in statistics(services.database)]})
-
-    @app.get("/v1/health")
-    def show_health() -> Response[Any]:
-        """Whether the database answers."""
-        services.database.value("select 1")
-        return answer(200, {"status": "ok"})
+        """Show the view active_conversations_by_provider."""
+        return answer(200, views.Statistics(statistics(services.database)))
 
 
-def _found(services: Services, conversation_id: UUID) -> Conversation:
+def found_conversation(services: Services, conversation_id: UUID) -> Conversation:
+    """The conversation with this id. Raises NotFound."""
     conversation = find_conversation(services.database, str(conversation_id))
     if conversation is None:
         raise NotFound("there is no conversation with this id")
     return conversation
 
 
-def _with_window(services: Services, conversation: Conversation) -> dict[str, Any]:
-    return {**asdict(conversation), "window": _window(services, conversation)}
-
-
-def _window(services: Services, conversation: Conversation) -> dict[str, Any]:
-    state = window(
-        conversation.last_user_message_at,
-        datetime.now(UTC),
-        channel=conversation.channel,
-        closed_for=conversation.window_closed_for,
-        margin=services.margin,
-    )
-    return {**asdict(state), "needs_template": state.needs_template}
+def _fields(conversation: Conversation) -> dict[str, Any]:
+    return {field.name: getattr(conversation, field.name) for field in fields(conversation)}

@@ -9,49 +9,54 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from ventana.api import views
 from ventana.api.answers import answer
+from ventana.api.callers import audit, caller_of
+from ventana.api.operations import Operations
 from ventana.api.requests import ProviderName
 from ventana.api.services import Services
 from ventana.errors import BadRequest, NotFound
 from ventana.providers import PROVIDERS, parser_named
 from ventana.providers.base import RawRequest
-from ventana.schema.inbound import Recorded, record_inbound, record_json
+from ventana.schema.inbound import Recorded, record_inbound, record_json, turns_of
 from ventana.schema.parked import ParkedItem, find_parked, list_parked, mark_replayed
 
 Kind = Literal["poison", "notice", "refused"]
 
 
 def register(app: APIGatewayHttpResolver, services: Services) -> None:
-    """Add the routes of parked items."""
+    """Add the operations of parked items."""
+    operations = Operations(app, "parked items")
 
-    @app.get("/v1/parked")
-    def show_parked(
+    @operations.get("/v1/parked", views.ParkedPage)
+    def list_all_parked(
         provider: Annotated[ProviderName | None, Query()] = None,
         kind: Annotated[Kind | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response[Any]:
-        """Items that wait for an operator, the latest first; notices only when asked for."""
-        found = list_parked(services.database, provider, kind, limit)
-        return answer(200, {"parked": [asdict(item) for item in found]})
+        """List items that wait for an operator, the latest first; notices only when asked for."""
+        return answer(200, views.ParkedPage(list_parked(services.database, provider, kind, limit)))
 
-    @app.get("/v1/parked/<parked_id>")
-    def show_parked_item(parked_id: UUID) -> Response[Any]:
-        """One parked item with what the provider sent."""
+    @operations.get("/v1/parked/<parked_id>", views.WholeParked, 404)
+    def show_parked(parked_id: UUID) -> Response[Any]:
+        """Show a parked item with what the provider sent."""
         item = _found(services, parked_id)
         body = item.body.decode("utf-8", "replace") if item.body is not None else None
-        return answer(200, {**asdict(item), "body": body})
+        return answer(200, views.WholeParked(**{**asdict(item), "body": body}))
 
-    @app.post("/v1/parked/<parked_id>/replay")
+    @operations.post("/v1/parked/<parked_id>/replay", views.Replayed, 404)
     def replay_parked(parked_id: UUID) -> Response[Any]:
-        """Parse and record it again; what is still not understood stays parked."""
+        """Parse and record a parked item again; what is still not understood stays parked."""
         item = _found(services, parked_id)
         recorded = _replay(services, item)
-        outcomes = [row.outcome for row in recorded]
+        services.queue_turns(turns_of(recorded))
+        outcomes: list[str] = [row.outcome for row in recorded]
         done = not {"parked", "noticed"} & set(outcomes)
         if done:
             mark_replayed(services.database, item.id, ", ".join(sorted(set(outcomes))))
+        audit("parked_replayed", caller_of(app.current_event), parked_id=item.id, outcomes=outcomes)
         messages = [row.message_id for row in recorded if row.message_id]
-        return answer(200, {"id": item.id, "replayed": done, "outcomes": outcomes, "message_ids": messages})
+        return answer(200, views.Replayed(item.id, done, outcomes, messages))
 
 
 def _found(services: Services, parked_id: UUID) -> ParkedItem:

@@ -10,8 +10,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from ventana.api.answers import problem
-from ventana.errors import VentanaError, WindowClosed
+from ventana.errors import BadRequest, OverLimit, UnsupportedByProvider, VentanaError, WindowClosed
 from ventana.telemetry import count, log_bug
+
+UNECHOED = {"uuid_parsing": "must be a UUID", "datetime_from_date_parsing": "must be a time"}
+"""Messages of ours in place of those that quote a part of the value."""
 
 
 def register(app: APIGatewayHttpResolver) -> None:
@@ -25,15 +28,24 @@ def register(app: APIGatewayHttpResolver) -> None:
 def refuse(error: VentanaError) -> Response[Any]:
     """Our own errors carry their status and code."""
     count(type(error).__name__)
-    more = {}
-    if isinstance(error, WindowClosed):
-        more = {"closed_at": error.closed_at, "conversation_id": error.conversation_id}
+    more: dict[str, Any] = {}
+    match error:
+        case WindowClosed():
+            more = {"closed_at": error.closed_at, "conversation_id": error.conversation_id}
+        case OverLimit():
+            more = {"field": error.field, "limit": error.limit}
+        case UnsupportedByProvider():
+            more = {"field": error.field}
     return problem(error.http_status, error.code, error.title, detail=str(error), **more)
 
 
 def refuse_invalid(error: RequestValidationError) -> Response[Any]:
     """Name each field and what is wrong with it, never the value."""
-    found = [{"field": _field(each), "message": each["msg"]} for each in error.errors()]
+    headers = [str(each["loc"][-1]).title() for each in error.errors() if each["loc"][0] == "header"]
+    if headers:
+        detail = f"the header {headers[0]} must be 1 to 255 visible ASCII characters"
+        return problem(400, BadRequest.code, BadRequest.title, detail=detail, field=headers[0])
+    found = [{"field": _field(each), "message": UNECHOED.get(each["type"], each["msg"])} for each in error.errors()]
     return problem(422, "invalid_request", "The request is not valid", errors=found)
 
 
@@ -49,6 +61,7 @@ def refuse_unexpected(error: Exception) -> Response[Any]:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """The field's dotted path; "body" for the body as a whole, also where it is no JSON."""
+    """The field's path, as in `list.sections[0].title`; "body" for the body as a whole."""
     first, *rest = error["loc"]
-    return ".".join(map(str, rest)) if rest and error["type"] != "json_invalid" else str(first)
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+    return path.lstrip(".") or str(first)

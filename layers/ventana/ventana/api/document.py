@@ -1,0 +1,119 @@
+"""The API's OpenAPI document, made from its operations: `python -m ventana.api.document` writes it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+
+TITLE = "Ventana"
+VERSION = "1"
+ABOUT = """
+Send WhatsApp messages through Kommo, Twilio and Meta, inside the 24-hour customer-service window, and see what became
+of them. Every error is application/problem+json with a stable `code`.
+"""
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "An error as RFC 9457 has it; programs go by `code`.",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "examples": ["window_closed"]},
+        "detail": {"type": "string", "description": "What to do about it."},
+        "errors": {
+            "type": "array",
+            "description": "With `invalid_request`: what is wrong with which field.",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+        "field": {"type": "string", "description": "With `unsupported_by_provider` and `limit_exceeded`."},
+        "limit": {"type": "integer", "description": "With `limit_exceeded`: the most that the provider takes."},
+        "closed_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "With `window_closed`; null where the customer has never written.",
+        },
+        "conversation_id": {"type": ["string", "null"], "description": "With `window_closed`."},
+        "settle_after": {"type": "string", "format": "date-time", "description": "With `too_early`."},
+    },
+}
+CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEMS = {
+    400: ("BadRequest", "`bad_request`: a header or the encoding of the body is not as it must be."),
+    404: ("NotFound", "`not_found`: there is no such thing. `no_such_route`: there is no such path."),
+    409: ("Conflict", "Things are not in the state for it; `code` says in which they are."),
+    413: ("TooLarge", "`too_large`: the body has more than 256 kB."),
+    415: ("UnsupportedMediaType", "`unsupported_media_type`: the body is not said to be application/json."),
+    422: (
+        "Unprocessable",
+        "`invalid_request`: `errors` names what is wrong with which field. `unsupported_by_provider`,"
+        " `limit_exceeded`: the provider would not take `field`.",
+    ),
+    500: ("Internal", "`internal`: a bug of ours."),
+    503: ("Unavailable", "`storage_unavailable`, `queue_unavailable`, `not_configured`: try again later."),
+}
+FOREIGN = ("HTTPValidationError", "ResponseValidationError", "ValidationError")  # the resolver's, never answered
+OPEN = "/v1/health"  # wants no token
+
+
+def document(app: APIGatewayHttpResolver) -> str:
+    """The document as JSON."""
+    made: dict[str, Any] = json.loads(
+        app.get_openapi_json_schema(
+            title=TITLE,
+            version=VERSION,
+            description=ABOUT.strip().replace("\n", " "),
+            security_schemes={"token": HTTPBearer(bearerFormat="JWT")},
+            security=[{"token": []}],
+        )
+    )
+    components = made["components"]
+    components["schemas"] = dict(sorted({**components["schemas"], "Problem": PROBLEM}.items()))
+    for foreign in (
+        "HTTPValidationError",
+        "ResponseValidationError",
+        "ValidationError",
+    ):  # the resolver's own, which we do not answer with
+        components["schemas"].pop(foreign, None)
+    components["responses"] = {name: {"description": text, "content": CONTENT} for name, text in PROBLEMS.values()}
+    components["responses"]["Unauthorized"] = {"description": "The token is missing, or none of ours."}
+    made["paths"] = dict(sorted(made["paths"].items()))
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
+            _finish(operation, path == OPEN)
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def _finish(operation: dict[str, Any], is_open: bool) -> None:
+    responses = {
+        code: {"$ref": f"#/components/responses/{PROBLEMS[int(code)][0]}"} if int(code) >= 400 else response
+        for code, response in operation["responses"].items()
+    }
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()  # the resolver makes them all lower case
+    if is_open:
+        operation["security"] = []
+    else:
+        responses["401"] = {"$ref": "#/components/responses/Unauthorized"}
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+if __name__ == "__main__":
+    from ventana.api import make_app
+    from ventana.api.services import Services
+    from ventana.schema.connection import Database
+    from ventana.send_queue import SendQueue
+    from ventana.settings import Settings
+
+    settings = Settings()
+    sys.stdout.write(document(make_app(Services(settings, Database(settings), SendQueue({})))))

@@ -1,0 +1,33 @@
+"""The API about itself: its health, and its document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from ventana.api import views
+from ventana.api.answers import answer
+from ventana.api.operations import Operations
+from ventana.api.services import Services
+
+
+def register(app: APIGatewayHttpResolver, services: Services) -> None:
+    """Add the operations of the system."""
+    operations = Operations(app, "system")
+    made: list[str] = []
+
+    @operations.get("/v1/health", views.Health)
+    def show_health() -> Response[Any]:
+        """Show whether the database answers."""
+        services.database.value("select 1")
+        return answer(200, views.Health("ok"))
+
+    @operations.get("/v1/openapi.json", views.Document)
+    def show_document() -> Response[Any]:
+        """Show this document."""
+        if not made:
+            from ventana.api.document import document  # for the few who ask
+
+            made.append(document(app))
+        return Response(200, "application/json", made[0])
