@@ -38,7 +38,7 @@ from ventana.schema.outbound import accept_outbound, mark_queued
 
 
 def test_an_answer_is_a_row_of_the_conversation_and_one_in_line(database: Database) -> None:
-    ana = conversation(database)
+    ana = conversation(database, to=A)
     accepted = accept(database, text("hi"), conversation_id=ana, options={"messagingServiceSid": "MG1"})
     assert (accepted.conversation_id, accepted.status) == (ana, "accepted")
     assert rows(
