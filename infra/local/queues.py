@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 WAIT_SECONDS = 10
-BUSY_PAUSE_SECONDS = 0.05
+BUSY_PAUSE_SECONDS = 0.1
 MOST_AT_ONCE = 4
 """As many batches as a laptop shall work on for one queue, however many the template allows."""
 

@@ -58,6 +58,24 @@ def test_kommo_knows_the_talks_of_hooks_that_others_sent(world: World) -> None:
     assert form(world.gateway.wait_for(1)[0])["outgoing_message[add][0][chat_id]"] == "chat-99"
 
 
+def test_kommo_closes_a_talk_when_the_customer_writes_in_a_new_one(world: World) -> None:
+    for talk in ("1", "2"):
+        world.wrote("kommo", payload={"talk_id": talk, "contact_id": "77"})
+    world.wrote("kommo", payload={"talk_id": "3", "contact_id": "78"}, **{"from": "+34612000103"})
+    assert [world.send("kommo", talk=talk)[0] for talk in ("1", "2", "3")] == [422, 202, 202]
+    status, answer = world.ask("kommo", "/api/v4/talks?filter%5Bcontact_id%5D%5B%5D=77&limit=250")
+    talks = answer["_embedded"]["talks"]
+    assert (status, sorted((talk["talk_id"], talk["is_in_work"]) for talk in talks)) == (
+        200,
+        [("1", False), ("2", True)],
+    )
+    assert len({talk["chat_id"] for talk in talks}) == 1
+    assert world.ask("kommo", "/api/v4/talks?filter%5Bcontact_id%5D%5B%5D=1") == (204, None)
+    pages = [world.ask("kommo", f"/api/v4/talks?limit=2&page={number}")[1] for number in (1, 2)]
+    assert [len(each["_embedded"]["talks"]) for each in pages] == [2, 1]
+    assert [bool(each["_links"]) for each in pages] == [True, False]
+
+
 def test_meta_reaches_a_customer_without_a_phone(world: World) -> None:
     path, body, headers = world._meta("hola")
     message = json.loads(body)

@@ -8,6 +8,7 @@ import mimetypes
 import re
 import time
 from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from infra.local.http_server import Request, Response, json_response
@@ -17,10 +18,11 @@ from infra.local.simulators.contract import Attempt, Heard, Letter, Sent
 from infra.local.simulators.faults import Call, Fault
 from infra.local.simulators.files import ANY, handed_out
 from infra.local.simulators.kommo_hooks import KommoHooks, items
-from infra.local.simulators.kommo_talks import Talks, echo
+from infra.local.simulators.kommo_talks import Talks, echo, page
 
 API = "/api/v4/"
 SEND = re.compile(rf"{API}talks/([^/]+)/send_message")
+TALKS = re.compile(rf"{API}talks")
 MESSAGES = re.compile(rf"{API}talks/([^/]+)/messages")
 CONTACT = re.compile(rf"{API}contacts/(\d+)")
 FILES = ("/attachments/", "/download/")
@@ -50,7 +52,7 @@ class KommoSimulator:
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call to Kommo, or to where it keeps files."""
-        ours = any(path.fullmatch(request.path) for path in (SEND, MESSAGES, CONTACT))
+        ours = any(path.fullmatch(request.path) for path in (SEND, TALKS, MESSAGES, CONTACT))
         return ours or request.path.startswith(FILES)
 
     def read(self, request: Request) -> Response | Attempt:
@@ -75,6 +77,8 @@ class KommoSimulator:
             return _error(400, "Request validation failed: text is required")
         if set(message) != {"text"}:
             return _error(400, "Request validation failed: this field was not expected")
+        if self._talks.is_closed(match[1]):
+            return _error(422, "The talk is closed")
         return self._attempt("text", match[1], message["text"])
 
     def question(self, request: Request) -> Attempt | None:
@@ -171,10 +175,14 @@ class KommoSimulator:
         if contact := CONTACT.fullmatch(request.path):
             found = self._talks.contact(contact[1])
             return json_response(200, found) if found else _error(404, "There is no such contact")
+        asked = parse_qs(request.query)
         if talk := MESSAGES.fullmatch(request.path):
-            messages = self._talks.page(talk[1], request.query)
-            return json_response(200, {"_embedded": {"messages": messages}}) if messages else Response(204)
-        return _error(404)
+            listed = page("messages", self._talks.messages(talk[1]), asked)
+        elif TALKS.fullmatch(request.path):
+            listed = page("talks", self._talks.listed(asked.get("filter[contact_id][]", [])), asked)
+        else:
+            return _error(404)
+        return json_response(200, listed) if listed else Response(204)
 
 
 def _type_of(path: str) -> str:

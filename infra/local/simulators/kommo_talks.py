@@ -1,12 +1,14 @@
-"""What a simulated Kommo account knows of its talks: who is in them, and what was written, by whomever."""
+"""What a simulated Kommo account knows of its talks: who is in them, and what was written, by whomever.
+
+A chat has one talk that is open. A customer's message in a new one closes the others.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
 from infra.local.simulators.contract import Sent
 
@@ -27,6 +29,11 @@ class Talks:
         with self._lock:
             return dict(self._talks.get(talk_id, {}))
 
+    def is_closed(self, talk_id: str) -> bool:
+        """Whether answers go into another talk of the chat by now."""
+        with self._lock:
+            return not self._talks.get(talk_id, {}).get("open", "yes")
+
     def learn(self, message: Mapping[str, Any]) -> None:
         """Take over what a message says of its talk, and the message."""
         talk_id = str(message.get("talk_id") or "")
@@ -38,7 +45,10 @@ class Talks:
         listed = {"id": message.get("id", ""), "text": message.get("text", ""), "created_at": at}
         author = {"type": "external", "name": message.get("name", "")}
         with self._lock:
-            self._talks[talk_id] = {**self._talks.get(talk_id, {}), **known}
+            for talk in self._talks.values():
+                talk["open"] = "" if talk["chat_id"] == known["chat_id"] else talk["open"]
+            talk = self._talks.setdefault(talk_id, {"created_at": str(at)})
+            talk |= {**known, "open": "yes", "updated_at": str(max(at, int(talk.get("updated_at", "0"))))}
             messages = self._messages.setdefault(talk_id, [])
             if message.get("id") and all(each["id"] != message["id"] for each in messages):
                 messages.append({**listed, "type": "incoming", "author": author})
@@ -49,6 +59,8 @@ class Talks:
         author = {"type": "bot", "name": "Ventana"}
         with self._lock:
             self._messages.setdefault(talk_id, []).append({**message, "author": author, "delivery_status": 0})
+            if talk_id in self._talks:
+                self._talks[talk_id]["updated_at"] = str(int(sent.at))
 
     def settled(self, talk_id: str, message_id: str, delivery_status: int) -> None:
         """Know what became of a message of ours."""
@@ -72,14 +84,36 @@ class Talks:
             "custom_fields_values": fields if typed else None,
         }
 
-    def page(self, talk_id: str, query: str) -> list[dict[str, Any]]:
-        """A page of a talk's messages, newest first."""
-        asked = {name: values[0] for name, values in parse_qs(query).items()}
-        size = min(_number(asked.get("limit"), PAGE_SIZE), LARGEST_PAGE)
-        start = size * (_number(asked.get("page"), 1) - 1)
+    def messages(self, talk_id: str) -> list[dict[str, Any]]:
+        """A talk's messages, newest first."""
         with self._lock:
-            messages = [dict(message) for message in reversed(self._messages.get(talk_id, []))]
-        return messages[start : start + size]
+            return [dict(message) for message in reversed(self._messages.get(talk_id, []))]
+
+    def listed(self, contacts: Collection[str]) -> list[dict[str, Any]]:
+        """The talks of these contacts, or all, as Kommo tells of them; the one that changed last comes first."""
+        with self._lock:
+            found = [
+                {
+                    "talk_id": talk_id,
+                    "chat_id": talk["chat_id"],
+                    "contact_id": talk.get("contact_id", ""),
+                    "created_at": int(talk["created_at"]),
+                    "updated_at": int(talk["updated_at"]),
+                    "is_in_work": bool(talk["open"]),
+                }
+                for talk_id, talk in self._talks.items()
+                if not contacts or talk.get("contact_id") in contacts
+            ]
+        return sorted(found, key=lambda talk: talk["updated_at"], reverse=True)
+
+
+def page(name: str, entries: list[dict[str, Any]], asked: Mapping[str, list[str]]) -> dict[str, Any] | None:
+    """A page of a list, by what was asked for; None where nothing is on it."""
+    size = min(_number(asked.get("limit"), PAGE_SIZE), LARGEST_PAGE)
+    number = _number(asked.get("page"), 1)
+    shown = entries[size * (number - 1) : size * number]
+    following = {"next": {"href": f"?page={number + 1}"}} if entries[size * number :] else {}
+    return {"_page": number, "_links": following, "_embedded": {name: shown}} if shown else None
 
 
 def echo(talk_id: str, talk: Mapping[str, str], sent: Sent) -> dict[str, Any]:
@@ -98,5 +132,5 @@ def echo(talk_id: str, talk: Mapping[str, str], sent: Sent) -> dict[str, Any]:
     }
 
 
-def _number(text: str | None, default: int) -> int:
-    return max(1, int(text)) if text is not None and text.isdigit() else default
+def _number(given: list[str] | None, default: int) -> int:
+    return max(1, int(given[0])) if given and given[0].isdigit() else default

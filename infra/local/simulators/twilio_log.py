@@ -56,7 +56,7 @@ class MessageLog:
 
     def one(self, sid: str) -> dict[str, Any] | None:
         """A message by its sid."""
-        return next((message for message in self._messages if message["sid"] == sid), None)
+        return next((message for message in reversed(self._messages) if message["sid"] == sid), None)
 
     def media(self, sid: str) -> dict[str, Any]:
         """The files of a message."""

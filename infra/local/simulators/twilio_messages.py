@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 Form: TypeAlias = Sequence[tuple[str, str]]
 LONGEST_BODY = 1600
 CUSTOMER = re.compile(r"whatsapp:(\+[1-9][0-9]{6,14}|[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128})")
-PLACE = re.compile(r"geo:-?[0-9.]+,-?[0-9.]+(\|.*)?")
+PLACE = re.compile(r"geo:-?[0-9.]+,-?[0-9.]+(\|[^|\n]+)?")
 CONTENT_SID = re.compile(r"HX[0-9a-fA-F]{32}")
 
 
