@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import BeforeValidator
 
 from ventana.api import views
 from ventana.api.acceptance import checked_template
@@ -23,7 +24,9 @@ from ventana.schema.addresses import BusinessAddress, find_address, list_address
 
 Provider = Annotated[ProviderName, Path()]
 Address = Annotated[
-    str, Path(pattern=VISIBLE, max_length=200, description="Our number or account there, percent-encoded.")
+    str,
+    BeforeValidator(unquote),  # which changes nothing where the path was decoded before
+    Path(pattern=VISIBLE, max_length=200, description="Our number or account there, percent-encoded."),
 ]
 
 
@@ -40,19 +43,19 @@ def register(app: APIGatewayHttpResolver, services: Services) -> None:
     def set_address(provider: Provider, address: Address, request: AddressRequest) -> Response[Any]:
         """Set how an address sends; what is left out is as fast as the provider allows, and no template."""
         caller, template = caller_of(app.current_event), checked_template(provider, request.fallback_template)
-        saved = save_address(services.database, provider, unquote(address), request.messages_per_second, template)
+        saved = save_address(services.database, provider, address, request.messages_per_second, template)
         audit("address_set", caller, provider=provider, address=_named(saved.address))
         return answer(200, _shown(saved))
 
     @operations.post("/v1/addresses/<provider>/<address>/resume", views.Resumed, 404)
     def resume(provider: Provider, address: Address) -> Response[Any]:
         """Let a stopped or slowed address send again at once."""
-        caller, ours = caller_of(app.current_event), unquote(address)
-        if find_address(services.database, provider, ours) is None:
+        caller = caller_of(app.current_event)
+        if find_address(services.database, provider, address) is None:
             raise NotFound("there is no such address")
-        resumed = resume_address(services.database, provider, ours, caller)
-        audit("address_resumed", caller, provider=provider, address=_named(ours), resumed=resumed)
-        return answer(200, views.Resumed(provider, ours, resumed))
+        resumed = resume_address(services.database, provider, address, caller)
+        audit("address_resumed", caller, provider=provider, address=_named(address), resumed=resumed)
+        return answer(200, views.Resumed(provider, address, resumed))
 
 
 def _shown(address: BusinessAddress) -> views.Address:
