@@ -17,7 +17,6 @@ of them. Every error is application/problem+json with a stable `code`.
 """
 PROBLEM: dict[str, Any] = {
     "type": "object",
-    "title": "Problem",
     "description": "An error as RFC 9457 has it; programs go by `code`.",
     "required": ["type", "title", "status", "code"],
     "properties": {
@@ -61,7 +60,8 @@ PROBLEMS = {
     500: ("Internal", "`internal`: a bug of ours."),
     503: ("Unavailable", "`storage_unavailable`, `queue_unavailable`, `not_configured`: try again later."),
 }
-FOREIGN = ("HTTPValidationError", "ResponseValidationError", "ValidationError")  # the resolver's, never answered
+PROBLEM_OF_RESOLVER = "HTTPValidationError"
+FOREIGN = (PROBLEM_OF_RESOLVER, "ResponseValidationError", "ValidationError")  # the resolver's, never answered
 OPEN = "/v1/health"  # wants no token
 
 
@@ -78,12 +78,9 @@ def document(app: APIGatewayHttpResolver) -> str:
     )
     components = made["components"]
     components["schemas"] = dict(sorted({**components["schemas"], "Problem": PROBLEM}.items()))
-    for foreign in (
-        "HTTPValidationError",
-        "ResponseValidationError",
-        "ValidationError",
-    ):  # the resolver's own, which we do not answer with
+    for foreign in FOREIGN:
         components["schemas"].pop(foreign, None)
+    _leave_titles_out(components["schemas"])
     components["responses"] = {name: {"description": text, "content": CONTENT} for name, text in PROBLEMS.values()}
     components["responses"]["Unauthorized"] = {"description": "The token is missing, or none of ours."}
     made["paths"] = dict(sorted(made["paths"].items()))
@@ -94,18 +91,33 @@ def document(app: APIGatewayHttpResolver) -> str:
 
 
 def _finish(operation: dict[str, Any], is_open: bool) -> None:
+    for parameter in operation.get("parameters", []):
+        _leave_titles_out(parameter)
+        kinds = parameter["schema"].pop("anyOf", [])  # of something, or nothing: a parameter is there or not
+        parameter["schema"].update(kinds[0] if kinds else {})
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()  # the resolver makes them all lower case
     responses = {
         code: {"$ref": f"#/components/responses/{PROBLEMS[int(code)][0]}"} if int(code) >= 400 else response
         for code, response in operation["responses"].items()
+        if PROBLEM_OF_RESOLVER not in json.dumps(response)
     }
-    for parameter in operation.get("parameters", []):
-        if parameter["in"] == "header":
-            parameter["name"] = parameter["name"].title()  # the resolver makes them all lower case
     if is_open:
         operation["security"] = []
     else:
         responses["401"] = {"$ref": "#/components/responses/Unauthorized"}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _leave_titles_out(schema: Any) -> None:
+    """Those that repeat the name of a field."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("title"), str):
+            del schema["title"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for inner in schema:
+            _leave_titles_out(inner)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-EVERYWHERE = (422, 500, 503)
+ANYWHERE = (500, 503)
+WITH_PARAMETERS = (422,)
 WITH_BODY = (400, 413, 415)
 
 
@@ -42,16 +43,16 @@ class Operations:
     def _add(
         self, method: str, path: str, answer: type, status: int, problems: tuple[int, ...]
     ) -> Callable[[Function], Function]:
-        responses: dict[int, Any] = {
-            status: {
+        def add(function: Function) -> Function:
+            with_parameters = WITH_PARAMETERS if inspect.signature(function).parameters else ()
+            responses: dict[int, Any] = {
+                code: {"description": HTTPStatus(code).phrase}  # document.py says more
+                for code in sorted({*problems, *ANYWHERE, *with_parameters})
+            }
+            responses[status] = {
                 "description": (inspect.getdoc(answer) or "").partition("\n\n")[0].replace("\n", " "),
                 "content": {"application/json": {"model": answer}},
             }
-        }
-        for code in sorted({*problems, *EVERYWHERE}):
-            responses[code] = {"description": HTTPStatus(code).phrase}  # document.py says more
-
-        def add(function: Function) -> Function:
             short, _, long = (inspect.getdoc(function) or "").partition("\n\n")
             self._app.route(
                 path,

@@ -1,0 +1,73 @@
+"""The document of the API: what is checked in is what the code does, and is served by it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from openapi_spec_validator import validate
+from pydantic import TypeAdapter
+
+from tests.functions.api_calls import Api, Events, Load
+from ventana.api.contents import Kind
+from ventana.api.document import PROBLEMS, document
+from ventana.api.examples import MESSAGES
+from ventana.api.requests import SendRequest
+from ventana.content import COLUMN
+
+WRITTEN = Path(__file__).parents[2] / "infra" / "openapi.json"
+
+
+@pytest.fixture
+def call(load: Load, events: Events) -> Api:
+    return Api(load, events)
+
+
+def test_the_document_that_is_checked_in_is_that_of_the_code(call: Api) -> None:
+    assert WRITTEN.read_text() == document(call.app.app), "run `make openapi`"
+
+
+def test_the_api_serves_its_document(call: Api) -> None:
+    for _ in range(2):
+        assert call("GET", "/v1/openapi.json") == (200, json.loads(WRITTEN.read_text()))
+
+
+def test_the_document_is_valid() -> None:
+    found = json.loads(WRITTEN.read_text())
+    validate(found)
+    used = set(re.findall(r'"#/components/(\w+/\w+)"', WRITTEN.read_text()))
+    kept = {f"{kind}/{name}" for kind in ("schemas", "responses") for name in found["components"][kind]}
+    assert kept == used
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    paths = json.loads(WRITTEN.read_text())["paths"]
+    return [(method, path, operation) for path, of in paths.items() for method, operation in of.items()]
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), operations())
+def test_every_operation_says_what_it_is(method: str, path: str, operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["tags"]
+    assert re.fullmatch(r"/v1(/[a-z.-]+|/\{\w+\})+", path)
+    problems = {f"#/components/responses/{name}" for name, _ in PROBLEMS.values()}
+    for code, response in operation["responses"].items():
+        assert int(code) < 400 or response["$ref"] in {*problems, "#/components/responses/Unauthorized"}
+    assert ("401" in operation["responses"]) == (operation.get("security") != [])
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(names)) == len(names)
+
+
+def test_examples_are_requests_that_are_taken() -> None:
+    for example in MESSAGES.values():
+        TypeAdapter(SendRequest).validate_python(example["value"])
+
+
+def test_every_kind_of_content_can_be_asked_for() -> None:
+    assert set(get_args(Kind)) == set(COLUMN) <= set(SendRequest.model_fields)
