@@ -16,6 +16,8 @@ select 'MessageStatusChanged', jsonb_build_object(
            'cause', 'revert'), now()
   from cancelled;
 
+drop function accept_outbound_v1(uuid, uuid, text, text, text, text, interval, timestamptz);
+alter function accept_text_v1(uuid, uuid, text, text, text, text, interval, timestamptz) rename to accept_outbound_v1;
 drop function adopt_send_v1(uuid, timestamptz);
 drop table conversation_history;
 drop table idempotency_keys;

@@ -101,14 +101,14 @@ create table conversation_history (
 comment on table conversation_history is 'Who did what with a conversation: escalated, assigned, tagged, noted, resolved, closed, reopened';
 create index conversation_history_conversation_idx on conversation_history (conversation_id, id);
 
--- What is on its way already. Messages that the former version accepts while this is deployed follow in the sweep.
+-- What the former version accepted: what is on its way already, and what follows while this is deployed.
 create function adopt_send_v1(p_message_id uuid, p_now timestamptz) returns void language sql as $$
     insert into sends (message_id, conversation_id, provider, business_address, phase, lane, due_at, expires_at,
                        lease_until, claimed_at, attempts)
     select m.id, m.conversation_id, m.provider, coalesce(m.business_address, ''),
            case m.delivery_status when 'sending' then 'sending' when 'uncertain' then 'uncertain' else 'ready' end,
            coalesce(m.metadata -> 'send' ->> 'lane', 'reply'),
-           case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) else p_now end,
+           case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) else p_now + interval '1 minute' end,
            coalesce((m.metadata -> 'send' ->> 'expires_at')::timestamptz, p_now + interval '24 hours'),
            case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) end,
            case when m.delivery_status in ('sending', 'uncertain') then m.created_at end, m.attempts
@@ -125,3 +125,16 @@ select count(adopt_send_v1(m.id, now())) from (
      where provider_message_id is null and delivery_status in ('sending', 'uncertain')
     order by created_at, id
 ) m;
+alter function accept_outbound_v1(uuid, uuid, text, text, text, text, interval, timestamptz) rename to accept_text_v1;
+create function accept_outbound_v1(
+    p_id uuid, p_conversation_id uuid, p_provider text, p_to text, p_content_type text, p_content text,
+    p_margin interval, p_now timestamptz default clock_timestamp()
+) returns table (
+    outcome text, conversation_id uuid, status text, closed_at timestamptz
+) language plpgsql set enable_seqscan = off as $$
+begin
+    return query select * from accept_text_v1(p_id, p_conversation_id, p_provider, p_to, p_content_type, p_content,
+                                              p_margin, p_now);
+    perform adopt_send_v1(p_id, p_now);
+end;
+$$;

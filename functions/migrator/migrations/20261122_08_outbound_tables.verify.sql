@@ -13,4 +13,6 @@ select
             to_regclass('idempotency_keys_created_at_idx'), to_regclass('conversation_history_conversation_idx')
         )
     ) as "index of outbound (7)",
-    to_regprocedure('adopt_send_v1(uuid, timestamptz)') is not null as "function adopt_send_v1()";
+    to_regprocedure('adopt_send_v1(uuid, timestamptz)') is not null as "function adopt_send_v1()",
+    to_regprocedure('accept_text_v1(uuid, uuid, text, text, text, text, interval, timestamptz)')
+    is not null as "function accept_text_v1()";

@@ -187,12 +187,12 @@ begin
                         where k.due_at <= p_now and k.phase in ('ready', 'scheduled', 'held', 'sending')
                         order by k.due_at, k.send_order limit p_limit);
         exit when cardinality(v_ids) >= p_limit;
-        -- What the former version accepted while this was deployed. Whoever accepts now writes to sends as well, so that
-        -- this finds nothing, and looks at each message that is on its way: only when all that is due is in hand.
+        -- What the former version was just accepting when it was replaced. This looks at each message that is on its way
+        -- since then and nearly always finds nothing: only when all that is due is in hand, and for an hour.
         perform adopt_send_v1(k.id, p_now) from (
             select o.id from kommo_messages o
              where o.delivery_status in ('accepted', 'queued', 'sending') and o.provider_message_id is null
-               and o.created_at between p_now - interval '2 days' and p_now - interval '1 minute'
+               and o.created_at between p_now - interval '1 hour' and p_now - interval '1 minute'
                and not exists (select from sends k where k.message_id = o.id)
              order by o.created_at limit p_limit) k;
         exit when not found;

@@ -167,6 +167,27 @@ begin
 end;
 $$;
 
+-- As record_identity_v1, and: a phone and an id that are told together, and so far led to two rows, join them.
+create function record_identity_v2(p_item jsonb, p_now timestamptz) returns text language plpgsql as $$
+declare
+    v_provider text := p_item ->> 'provider';
+    v_customer jsonb := p_item -> 'customer';
+    v_by_phone uuid;
+    v_by_id uuid;
+begin
+    if v_customer ->> 'chat_id' is null and v_customer ->> 'phone' is not null and v_customer ->> 'user_id' is not null then
+        v_by_phone := find_conversation_v1(v_provider, v_customer - 'user_id');
+        v_by_id := find_conversation_v1(v_provider, v_customer - 'phone');
+        if v_by_phone <> v_by_id then
+            perform merge_conversations_v1(v_by_phone, v_by_id, p_now);
+            perform record_identity_v1(p_item, p_now);
+            return 'moved';
+        end if;
+    end if;
+    return record_identity_v1(p_item, p_now);
+end;
+$$;
+
 -- A customer stops or resumes everything but direct answers.
 create function record_preference_v2(p_item jsonb, p_now timestamptz) returns text language plpgsql as $$
 declare
@@ -217,7 +238,7 @@ begin
                     select r.outcome, r.message_id, r.turns into outcome, message_id, turns
                       from record_status_v2(v_item, v_now) r;
                 when 'identity' then
-                    outcome := record_identity_v1(v_item, v_now);
+                    outcome := record_identity_v2(v_item, v_now);
                 when 'preference' then
                     outcome := record_preference_v2(v_item, v_now);
                 else
