@@ -1,7 +1,10 @@
-"""The reconciler: on a schedule, ask providers which messages they took for us, and record those that never arrived.
+"""The reconciler: on a schedule, ask providers which messages they took, for us and from us.
 
-It reads a provider's list page by page, stops in time and keeps its place; the next run goes on there. An event with
-{"grace_seconds": 0} looks at the last minute as well.
+Customers' messages that never arrived are recorded: it reads a provider's list page by page, stops in time and keeps
+its place; the next run goes on there. An event with {"grace_seconds": 0} looks at the last minute as well.
+
+Sends whose answer was lost are settled: those that the provider has get its id, those that it has not go into line
+again, and those of which it cannot tell are asked for later, ever more rarely.
 """
 
 from __future__ import annotations
@@ -12,20 +15,23 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ventana.errors import NotConfigured, StorageUnavailable, VentanaError
-from ventana.http import paced, transport
-from ventana.providers import listing_named
-from ventana.providers.base import Page
+from ventana.errors import NotConfigured, StorageUnavailable, Unreachable, VentanaError
+from ventana.http import HttpReply, HttpRequest, Transport, paced, transport
+from ventana.providers import PROVIDERS, listing_named, settling_named
+from ventana.providers.base import Page, Settling
 from ventana.schema.connection import Database
-from ventana.schema.inbound import record_inbound
+from ventana.schema.inbound import record_inbound, turns_of
 from ventana.schema.reconcile import Cursor, find_cursor, finish_listing, keep_place, known_messages
-from ventana.secrets import SecretStore
+from ventana.schema.settle import Unsettled, claim_unsettled, settle_listed, settle_message
+from ventana.secrets import ProviderSecrets, SecretStore
+from ventana.send_queue import SendQueue, Turn
 from ventana.settings import Settings
-from ventana.telemetry import count, logger, measured
+from ventana.telemetry import count, log_bug, logger, measured
 
 settings = Settings.from_environment()
 secrets = SecretStore()
 database = Database(settings, secrets)
+queue = SendQueue(settings.send_queue_urls())
 http = transport(settings.simulator_url)
 
 FIRST_LOOK = timedelta(hours=24)
@@ -34,13 +40,20 @@ GRACE_SECONDS = 60  # a webhook that is still on its way tells more than the lis
 PLACE_LASTS = timedelta(hours=1)
 BATCH = 50  # a statement holds its customers' rows, and webhooks wait for those
 SPARE_MS = 60_000  # what a page with files, one request each, may still take when time runs out
+UNSETTLED_AT_ONCE = 5  # whoever claims them and stops leaves them for minutes
+BEFORE_CLAIM = timedelta(seconds=30)  # clocks differ
+ASK_MS = 30_000  # what one more question and what follows from its answer may take
 
 
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, dict[str, Any]]:
-    """Do one run; returns for each provider how many messages were listed and recovered, and what went wrong."""
+    """Do one run; returns for each provider how many messages were listed and recovered, and what went wrong.
+
+    And under "sends" how many uncertain ones were settled, turned out to be untaken, and are still unsettled.
+    """
     until = datetime.now(UTC) - timedelta(seconds=event.get("grace_seconds", GRACE_SECONDS))
-    return {provider: _run(provider, until, context) for provider in settings.reconcile_providers}
+    runs = {provider: _run(provider, until, context) for provider in settings.reconcile_providers}
+    return {**runs, "sends": _settle(context)}
 
 
 def _run(provider: str, until: datetime, context: LambdaContext) -> dict[str, Any]:
@@ -103,5 +116,71 @@ def _record(page: Page, run: dict[str, Any]) -> None:
     run["listed"] += page.listed
     for start in range(0, len(page.items), BATCH):
         recorded = record_inbound(database, page.items[start : start + BATCH])
+        queue.put_quietly(turns_of(recorded), "recorded")
         run["recovered"] += sum(row.outcome == "recorded" for row in recorded)
         run["parked"] += sum(row.outcome == "parked" for row in recorded)
+
+
+def _settle(context: LambdaContext) -> dict[str, int]:
+    """Settle what can be settled with every provider that tells; one that is not set up has nothing to tell."""
+    sends = {"settled": 0, "untaken": 0, "unsettled": 0}
+    for provider in PROVIDERS:
+        settling = settling_named(provider)
+        if settling is None or provider not in settings.secret_ids:
+            continue
+        try:
+            _settle_with(provider, settling, sends, context)
+        except NotConfigured:
+            continue
+    count("Settled", sends["settled"])
+    count("SettledUntaken", sends["untaken"])
+    count("Unsettled", sends["unsettled"])
+    if any(sends.values()):
+        logger.info("sends_settled", extra=sends)
+    return sends
+
+
+def _settle_with(provider: str, settling: Settling, sends: dict[str, int], context: LambdaContext) -> None:
+    credentials = secrets.of(provider, settings.secret_id(provider))
+    asking = _in_time(paced(http, settling.CALLS_PER_SECOND), context)
+    while context.get_remaining_time_in_millis() > ASK_MS:
+        unsettled = claim_unsettled(database, provider, UNSETTLED_AT_ONCE)
+        for send in unsettled:
+            sends[_settled(send, settling, credentials, asking)] += 1
+        if len(unsettled) < UNSETTLED_AT_ONCE:
+            return
+
+
+def _in_time(asking: Transport, context: LambdaContext) -> Transport:
+    def call(request: HttpRequest) -> HttpReply:
+        if context.get_remaining_time_in_millis() < ASK_MS:
+            raise Unreachable("there is no time left to ask")
+        return asking(request)
+
+    return call
+
+
+def _settled(send: Unsettled, settling: Settling, credentials: ProviderSecrets, asking: Transport) -> str:
+    """Ask for one send and keep what the provider tells. Raises NotConfigured and StorageUnavailable."""
+
+    def known(ids: Iterable[str]) -> set[str]:
+        return known_messages(database, send.provider, ids)
+
+    since, until = send.claimed_at - BEFORE_CLAIM, datetime.now(UTC)
+    try:
+        receipt = settling.find_taken(send.message(), since, until, credentials, asking, known)
+    except (NotConfigured, StorageUnavailable):
+        raise
+    except VentanaError as error:
+        logger.info("unsettled", extra={"message_id": send.message_id, "code": error.code, "reason": str(error)})
+        return "unsettled"
+    except Exception as error:
+        log_bug("settle_failed", error, message_id=send.message_id)
+        return "unsettled"
+    if receipt is not None:
+        settle_listed(database, send.message_id, receipt)
+        return "settled"
+    found = settle_message(database, send.message_id, "untaken", "listed")
+    if found.status == "queued":
+        queue.put_quietly([Turn(send.message_id, send.conversation_id, found.lane or "reply")], "untaken")
+    return "untaken"

@@ -17,7 +17,8 @@ from ventana.breaker import Breaker
 from ventana.errors import NotConfigured, StorageUnavailable
 from ventana.messages import Parked
 from ventana.schema.connection import Database
-from ventana.schema.inbound import as_json, record_json
+from ventana.schema.inbound import as_json, record_json, turns_of
+from ventana.send_queue import SendQueue
 from ventana.settings import Settings
 from ventana.spill import Spilled, read_entry
 from ventana.spill_queue import ObjectGone, SpillQueue
@@ -26,6 +27,7 @@ from ventana.telemetry import count, log_bug, logger, measured, seconds
 settings = Settings.from_environment()
 database = Database(settings)
 queue = SpillQueue(settings)
+turns = SendQueue(settings.send_queue_urls(), call_seconds=2.0)
 breaker = Breaker(settings.database_timeout_ms / 2000)
 
 FIRST_RETRY_SECONDS = 1
@@ -65,6 +67,7 @@ def _drain(record: SQSRecord) -> bool:
         return False
     for row in recorded:
         count(f"Spill{row.outcome.title()}")
+    turns.put_quietly(turns_of(recorded), "recorded")
     count("SpillDrained", len(recorded))
     seconds("SpillAge", (datetime.now(UTC) - entry.received_at).total_seconds())
     _forget(record.body)

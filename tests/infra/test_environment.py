@@ -20,23 +20,26 @@ EVERY = {
     "POWERTOOLS_LOG_LEVEL",
 }
 SPILL = {"SPILL_QUEUE_URL", "SPILL_BUCKET", "SPILL_TIMEOUT_MS"}
-WEBHOOK = {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "MEDIA_QUEUE_URL"} | SPILL
+TURNS = {"SEND_QUEUE_URL", "BULK_QUEUE_URL"}
+WEBHOOK = {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "MEDIA_QUEUE_URL", "EVENT_BUS_NAME"} | SPILL | TURNS
 GIVEN = {
     "KommoWebhook": {"KOMMO_SECRET_ID"} | WEBHOOK,
     "MetaWebhook": {"META_SECRET_ID"} | WEBHOOK,
     "TwilioWebhook": {"TWILIO_SECRET_ID"} | WEBHOOK,
-    "Api": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
+    "Api": {"DATABASE_TIMEOUT_MS", "EVENT_BUS_NAME", "WINDOW_MARGIN_SECONDS", "SETTLE_AFTER_SECONDS"} | TURNS,
     "Sender": {
         "DATABASE_TIMEOUT_MS",
         "PUBLIC_BASE_URL",
         "KOMMO_SECRET_ID",
         "META_SECRET_ID",
         "TWILIO_SECRET_ID",
-        "SEND_QUEUE_URL",
+        "EVENT_BUS_NAME",
         "WINDOW_MARGIN_SECONDS",
         "LEASE_SECONDS",
-    },
-    "SpillDrain": {"DATABASE_TIMEOUT_MS"} | SPILL,
+        "PROVIDER_TIMEOUT_MS",
+    }
+    | TURNS,
+    "SpillDrain": {"DATABASE_TIMEOUT_MS"} | SPILL | TURNS,
     "Media": {
         "DATABASE_TIMEOUT_MS",
         "KOMMO_SECRET_ID",
@@ -50,16 +53,24 @@ GIVEN = {
     "ContactLookup": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID"},
     "WindowSweep": {
         "DATABASE_TIMEOUT_MS",
-        "SEND_QUEUE_URL",
         "EVENT_BUS_NAME",
         "WINDOW_WARNING_MINUTES",
+        "SETTLE_AFTER_SECONDS",
         "MEDIA_QUEUE_URL",
         "LOOKUP_QUEUE_URL",
-    },
-    "Reconcile": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID", "TWILIO_SECRET_ID", "RECONCILE_PROVIDERS"},
+    }
+    | TURNS,
+    "Reconcile": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID", "TWILIO_SECRET_ID", "RECONCILE_PROVIDERS"} | TURNS,
     "Migrator": set(),  # statements of a migration take as long as they take
 }
 LOCAL_ONLY = {"DATABASE_URL", "SIMULATOR_URL"}
+BY_FIELD = {
+    "send_queue_urls": TURNS,
+    "bulk_queue_arn_end": {"BULK_QUEUE_URL"},
+    "secret_id": set[str](),  # of whichever provider
+    "secret_ids": set[str](),
+}
+"""Variables behind those members of the settings that have another name."""
 PATIENCE = {"KommoWebhook": 2, "MetaWebhook": 5, "TwilioWebhook": 15}
 """Seconds after which a provider gives up."""
 ASKED_FOR = PATIENCE | {"TwilioWebhook": 4}
@@ -94,14 +105,17 @@ def test_a_function_gets_what_it_reads(stack: Stack, name: str) -> None:
     assert set(variables(stack, name)) == GIVEN[name] | EVERY
 
 
-@pytest.mark.parametrize("name", ["Api", "Sender", "Media", "ContactLookup", "WindowSweep", "Reconcile"])
+@pytest.mark.parametrize("name", ["Api", "Sender", "SpillDrain", "Media", "ContactLookup", "WindowSweep", "Reconcile"])
 def test_a_function_reads_what_it_gets(stack: Stack, name: str) -> None:
     code = (ROOT / stack.source["Resources"][name]["Properties"]["CodeUri"] / "app.py").read_text()
     if "from ventana.api" in code:  # its routes live in the layer
         code += "".join(path.read_text() for path in (ROOT / "layers/ventana/ventana/api").glob("*.py"))
-    read = {field.upper() for field in re.findall(r"settings\.(?:required\(\"|)(\w+)", code)}
-    own = {variable for variable in GIVEN[name] if not variable.endswith(("_SECRET_ID", "_TIMEOUT_MS"))}
-    assert read - {"SECRET_ID"} - LOCAL_ONLY == own
+    fields = re.findall(r"settings\.(?:required\(\"|)(\w+)", code)
+    read = {variable for field in fields for variable in BY_FIELD.get(field, {field.upper()})}
+    if "SpillQueue(settings)" in code:
+        read |= SPILL
+    own = {variable for variable in GIVEN[name] if not variable.endswith("_SECRET_ID")} - {"DATABASE_TIMEOUT_MS"}
+    assert read - {"DATABASE_TIMEOUT_MS"} - LOCAL_ONLY == own
 
 
 def test_the_template_gives_exactly_what_settings_reads(stack: Stack) -> None:
@@ -143,6 +157,8 @@ def test_values_are_the_stacks_own(stack: Stack) -> None:
         found = variables(stack, name)
         assert found["DATABASE_SECRET_ID"] == {"Ref": "DatabaseSecretArn"}
         assert found.get("SEND_QUEUE_URL", {"Ref": "SendQueue"}) == {"Ref": "SendQueue"}
+        assert found.get("BULK_QUEUE_URL", {"Ref": "BulkQueue"}) == {"Ref": "BulkQueue"}
+        assert found.get("SETTLE_AFTER_SECONDS", {"Ref": "SettleAfterSeconds"}) == {"Ref": "SettleAfterSeconds"}
         assert found.get("EVENT_BUS_NAME", {"Ref": "EventBus"}) == {"Ref": "EventBus"}
         assert found.get("SPILL_QUEUE_URL", {"Ref": "SpillQueue"}) == {"Ref": "SpillQueue"}
         assert found.get("SPILL_BUCKET", {"Ref": "SpillBucket"}) == {"Ref": "SpillBucket"}

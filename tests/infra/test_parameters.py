@@ -80,6 +80,7 @@ def test_addresses_to_copy_are_given_back(stack: Stack) -> None:
         "TwilioWebhookUrl",
         "TwilioStatusUrl",
         "SendQueueUrl",
+        "BulkQueueUrl",
         "SendDeadLetterQueueUrl",
         "EventBusName",
     } <= set(outputs)

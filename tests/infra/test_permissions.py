@@ -13,19 +13,29 @@ DATABASE = ("secretsmanager:GetSecretValue", "DatabaseSecretArn")
 KOMMO = ("secretsmanager:GetSecretValue", "KommoSecret")
 META = ("secretsmanager:GetSecretValue", "MetaSecret")
 TWILIO = ("secretsmanager:GetSecretValue", "TwilioSecret")
-QUEUE = ("sqs:SendMessage", "SendQueue")
+TURNS = {("sqs:SendMessage", "SendQueue"), ("sqs:SendMessage", "BulkQueue")}
+EVENTS = ("events:PutEvents", "EventBus")
 
 SPILL = {("sqs:SendMessage", "SpillQueue"), ("s3:PutObject", "SpillBucket")}
 FILES = ("sqs:SendMessage", "MediaQueue")
 
 ALLOWED = {
-    "KommoWebhook": {DATABASE, KOMMO, FILES, *SPILL},
-    "MetaWebhook": {DATABASE, META, FILES, *SPILL},
-    "TwilioWebhook": {DATABASE, TWILIO, FILES, *SPILL},
-    "Api": {DATABASE, QUEUE},
-    "Sender": {DATABASE, KOMMO, META, TWILIO, ("sqs:ChangeMessageVisibility", "SendQueue")},
+    "KommoWebhook": {DATABASE, KOMMO, FILES, EVENTS, *SPILL, *TURNS},
+    "MetaWebhook": {DATABASE, META, FILES, EVENTS, *SPILL, *TURNS},
+    "TwilioWebhook": {DATABASE, TWILIO, FILES, EVENTS, *SPILL, *TURNS},
+    "Api": {DATABASE, EVENTS, *TURNS},
+    "Sender": {
+        DATABASE,
+        KOMMO,
+        META,
+        TWILIO,
+        EVENTS,
+        ("sqs:ChangeMessageVisibility", "SendQueue"),
+        ("sqs:ChangeMessageVisibility", "BulkQueue"),
+    },
     "SpillDrain": {
         DATABASE,
+        *TURNS,
         ("sqs:ChangeMessageVisibility", "SpillQueue"),
         ("s3:GetObject", "SpillBucket"),
         ("s3:DeleteObject", "SpillBucket"),
@@ -42,13 +52,13 @@ ALLOWED = {
     "ContactLookup": {DATABASE, KOMMO},
     "WindowSweep": {
         DATABASE,
-        QUEUE,
         FILES,
+        EVENTS,
+        *TURNS,
         ("sqs:SendMessage", "LookupQueue"),
-        ("events:PutEvents", "EventBus"),
         ("sqs:SendMessage", "SweepFailureQueue"),
     },
-    "Reconcile": {DATABASE, KOMMO, TWILIO, ("sqs:SendMessage", "ReconcileFailureQueue")},
+    "Reconcile": {DATABASE, KOMMO, TWILIO, *TURNS, ("sqs:SendMessage", "ReconcileFailureQueue")},
     "Migrator": {DATABASE},
 }
 

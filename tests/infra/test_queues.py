@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stack import Stack, referred, when
+from tests.infra.stack import Stack, constants, referred, when
 from ventana.download import MAX_REDIRECTIONS
 from ventana.http import streaming, transport
 from ventana.schema import media
-from ventana.schema.outbound import MAX_ATTEMPTS
 from ventana.spill_queue import FOLDER
 
 FOURTEEN_DAYS = 14 * 24 * 3600
@@ -27,27 +26,40 @@ DEAD_LETTERS = (
 )
 
 
-FED = {"SendQueue": "Sender", "SpillQueue": "SpillDrain", "MediaQueue": "Media", "LookupQueue": "ContactLookup"}
+FED = {
+    "SendQueue": "Sender",
+    "BulkQueue": "Sender",
+    "SpillQueue": "SpillDrain",
+    "MediaQueue": "Media",
+    "LookupQueue": "ContactLookup",
+}
 """Each queue with a function behind it."""
-ORDERED = ("SendQueue", "SpillQueue", "LookupQueue")
+ORDERED = ("SendQueue", "BulkQueue", "SpillQueue", "LookupQueue")
+LANES = {"SendQueue": "SenderConcurrency", "BulkQueue": "BulkConcurrency"}
+SENDER = constants("functions/sender/app.py")
 
 
 @pytest.fixture
 def sources(stack: Stack) -> dict[str, dict[str, Any]]:
-    """What carries messages to a function, by the function's name."""
+    """What carries messages to a function, by the queue's name."""
     found = stack.of_type("AWS::Lambda::EventSourceMapping")
-    return {referred(source["FunctionName"]): source for source in found.values()}
+    return {referred(source["EventSourceArn"]): source for source in found.values()}
 
 
 def test_each_queue_feeds_its_function_which_says_what_failed(sources: dict[str, dict[str, Any]]) -> None:
-    assert {referred(source["EventSourceArn"]): name for name, source in sources.items()} == FED
+    assert {name: referred(source["FunctionName"]) for name, source in sources.items()} == FED
     assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources.values())
 
 
-def test_the_sender_takes_one_message_at_a_time(sources: dict[str, dict[str, Any]]) -> None:
-    source = sources["Sender"]
+@pytest.mark.parametrize("name", LANES)
+def test_the_sender_takes_one_turn_at_a_time_from_either_lane(sources: dict[str, dict[str, Any]], name: str) -> None:
+    source = sources[name]
     assert source["BatchSize"] == 1, "see the comment in template.yaml: a batch holds up conversations"
-    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "SenderConcurrency"}}
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": LANES[name]}}
+
+
+def test_the_lanes_differ_in_nothing_but_who_works_on_them(stack: Stack) -> None:
+    assert stack.properties("SendQueue") == stack.properties("BulkQueue")
 
 
 @pytest.mark.parametrize("name", ORDERED)
@@ -59,11 +71,17 @@ def test_a_queue_keeps_order_within_a_conversation_or_account(stack: Stack, name
     assert queue["FifoThroughputLimit"] == "perMessageGroupId"
 
 
-def test_a_message_that_never_goes_through_is_kept_apart(stack: Stack) -> None:
-    policy = stack.properties("SendQueue")["RedrivePolicy"]
+@pytest.mark.parametrize("name", LANES)
+def test_a_turn_that_no_sender_can_take_is_kept_apart_and_one_that_waits_is_not(stack: Stack, name: str) -> None:
+    policy = stack.properties(name)["RedrivePolicy"]
     assert referred(policy["deadLetterTargetArn"]) == "SendDeadLetterQueue"
-    assert policy["maxReceiveCount"] > MAX_ATTEMPTS
+    assert policy["maxReceiveCount"] > SENDER["RECEIVES"] + 5, "the sender leaves it to the sweep in time"
     assert stack.properties("SendDeadLetterQueue")["FifoQueue"] is True
+
+
+def test_a_turn_waits_in_the_queue_for_less_than_its_visibility_timeout(stack: Stack) -> None:
+    """The sender says when it comes again: what it says must not be longer than where it says nothing."""
+    assert SENDER["QUEUED_FOR_SECONDS"] < stack.properties("SendQueue")["VisibilityTimeout"]
 
 
 def test_an_outage_of_a_day_moves_nothing_to_the_dead_letters_of_the_spill(stack: Stack) -> None:
@@ -89,15 +107,12 @@ def test_a_batch_stays_invisible_for_six_times_its_functions_timeout(stack: Stac
     assert stack.properties(name)["VisibilityTimeout"] >= 6 * stack.properties(FED[name])["Timeout"]
 
 
-def test_the_worst_batch_fits_into_the_senders_timeout_and_the_sender_into_its_lease(
-    stack: Stack, sources: dict[str, dict[str, Any]]
-) -> None:
+def test_the_worst_message_fits_into_the_senders_timeout_and_the_sender_into_its_lease(stack: Stack) -> None:
     sender = stack.properties("Sender")
     variables = sender["Environment"]["Variables"]
-    waits = inspect.signature(transport).parameters
-    network = waits["connect_seconds"].default + waits["read_seconds"].default
-    message = network + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000
-    assert sources["Sender"]["BatchSize"] * message <= sender["Timeout"]
+    call = SENDER["CONNECT_SECONDS"] + int(variables["PROVIDER_TIMEOUT_MS"]) / 1000
+    message = SENDER["CALLS_A_SEND"] * call + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000
+    assert message + SENDER["SPARE_MS"] / 1000 < 0.9 * sender["Timeout"], "and leaves time for more than one of them"
     assert sender["Timeout"] < int(variables["LEASE_SECONDS"])
 
 
@@ -112,8 +127,8 @@ def test_the_worst_file_fits_into_its_workers_timeout_and_the_worker_into_its_le
     fetch = call + MAX_REDIRECTIONS * call + whole["whole_seconds"].default + whole["read_seconds"].default
     assert fetch + put + 2 * int(variables["DATABASE_TIMEOUT_MS"]) / 1000 <= worker["Timeout"]
     assert worker["Timeout"] < int(variables["LEASE_SECONDS"])
-    assert sources["Media"]["BatchSize"] == 1
-    assert sources["Media"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MediaConcurrency"}}
+    assert sources["MediaQueue"]["BatchSize"] == 1
+    assert sources["MediaQueue"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MediaConcurrency"}}
     assert stack.properties("MediaQueue")["RedrivePolicy"]["maxReceiveCount"] > 2 * media.MAX_ATTEMPTS
 
 
@@ -141,7 +156,7 @@ def test_contacts_are_asked_for_one_after_the_other(stack: Stack, sources: dict[
     worker, waits = stack.properties("ContactLookup"), inspect.signature(transport).parameters
     call = waits["connect_seconds"].default + waits["read_seconds"].default
     statement = int(worker["Environment"]["Variables"]["DATABASE_TIMEOUT_MS"]) / 1000
-    assert sources["ContactLookup"]["BatchSize"] == 1
+    assert sources["LookupQueue"]["BatchSize"] == 1
     assert call + 3 * statement < worker["Timeout"]
 
 

@@ -18,6 +18,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         public_base_url="",
         secret_ids={},
         send_queue_url=None,
+        bulk_queue_url=None,
         spill_queue_url=None,
         spill_bucket=None,
         spill_timeout_ms=1000,
@@ -30,6 +31,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         window_margin_seconds=60,
         window_warning_minutes=60,
         lease_seconds=60,
+        provider_timeout_ms=10_000,
+        settle_after_seconds=300,
         reconcile_providers=(),
     )
 
@@ -42,6 +45,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         ("DATABASE_TIMEOUT_MS", "1200", "database_timeout_ms", 1200),
         ("PUBLIC_BASE_URL", "https://hooks.example.com/prod/", "public_base_url", "https://hooks.example.com/prod"),
         ("SEND_QUEUE_URL", "https://sqs/q.fifo", "send_queue_url", "https://sqs/q.fifo"),
+        ("BULK_QUEUE_URL", "https://sqs/bulk.fifo", "bulk_queue_url", "https://sqs/bulk.fifo"),
         ("SPILL_QUEUE_URL", "https://sqs/spill.fifo", "spill_queue_url", "https://sqs/spill.fifo"),
         ("SPILL_BUCKET", "spilled", "spill_bucket", "spilled"),
         ("SPILL_TIMEOUT_MS", "300", "spill_timeout_ms", 300),
@@ -54,6 +58,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         ("WINDOW_MARGIN_SECONDS", "0", "window_margin_seconds", 0),
         ("WINDOW_WARNING_MINUTES", "30", "window_warning_minutes", 30),
         ("LEASE_SECONDS", "90", "lease_seconds", 90),
+        ("PROVIDER_TIMEOUT_MS", "2500", "provider_timeout_ms", 2500),
+        ("SETTLE_AFTER_SECONDS", "60", "settle_after_seconds", 60),
         ("RECONCILE_PROVIDERS", "one, two", "reconcile_providers", ("one", "two")),
     ],
 )
@@ -83,6 +89,18 @@ def test_a_required_setting_that_is_missing_is_named() -> None:
     assert Settings(send_queue_url="q").required("send_queue_url") == "q"
     with pytest.raises(NotConfigured, match=r"^set SEND_QUEUE_URL$"):
         Settings().required("send_queue_url")
+
+
+def test_each_lane_has_a_queue_and_bulk_takes_the_other_where_it_has_none() -> None:
+    assert Settings(send_queue_url="q", bulk_queue_url="b").send_queue_urls() == {"reply": "q", "bulk": "b"}
+    assert Settings(send_queue_url="q").send_queue_urls() == {"reply": "q", "bulk": "q"}
+    with pytest.raises(NotConfigured, match=r"^set SEND_QUEUE_URL$"):
+        Settings(bulk_queue_url="b").send_queue_urls()
+
+
+def test_the_queue_of_a_bulk_send_is_known_by_the_end_of_its_arn() -> None:
+    assert Settings(bulk_queue_url="https://sqs/1/stack-Bulk-1.fifo").bulk_queue_arn_end == ":stack-Bulk-1.fifo"
+    assert Settings().bulk_queue_arn_end is None
 
 
 def test_the_databases_address_is_not_shown() -> None:
