@@ -13,7 +13,7 @@ from ventana.schema.migrate.archive import archive_columns_and_tables, run_compa
 from ventana.schema.migrate.catalog import Catalog, differences, home_schema, read_catalog
 from ventana.schema.migrate.folder import Drift, Migration, MigrationError
 from ventana.schema.migrate.ledger import Ledger
-from ventana.schema.migrate.locks import print_plan
+from ventana.schema.migrate.plan import print_plan
 from ventana.schema.migrate.rehearse import Rehearsed, rehearse
 from ventana.schema.migrate.report import Component, components, print_report
 from ventana.schema.migrate.steps import Limits, build_index, in_transaction
@@ -44,9 +44,8 @@ class Runner:
     def plan(self, to: str | None) -> Outcome:
         """Say what `up` would do, step by step, with the locks it takes; changes nothing."""
         pending = self.ledger.pending(self.migrations, to)
-        for migration in pending:
-            self.say(f"would apply {migration.version} {migration.checksum[:12]}")
-            print_plan(self.connection, migration, self.ledger.steps_done(migration.version), self.say)
+        with_done = [(migration, self.ledger.steps_done(migration.version)) for migration in pending]
+        print_plan(self.connection, with_done, self.say)
         self.say(f"{len(pending)} pending; nothing was changed")
         return Outcome("plan", pending=[migration.version for migration in pending])
 
