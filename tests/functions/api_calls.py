@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,8 @@ class Api:
     ) -> tuple[int, Any]:
         """Call it, and see that its content type fits its status."""
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        event = self._make(method, path, raw, {"content-type": "application/json", **(headers or {})}, query)
+        event = self._make(method, path, b"", {"content-type": "application/json", **(headers or {})}, query)
+        event |= {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True} if raw else {"body": None}
         if self._claims is not None:
             event["requestContext"]["authorizer"] = {"jwt": {"claims": self._claims, "scopes": None}}
         response = self.app.handler(event, Context())
@@ -52,11 +54,12 @@ def a_conversation(rows: Rows, provider: str = "twilio", phone: str = PHONE, hou
     """A customer who wrote so many hours ago; the id of their conversation."""
     found = rows(
         "insert into kommo_conversations (provider, phone, contact_name, business_address, kommo_chat_id)"
-        " values (%s, %s, 'Ana', %s, case %s when 'kommo' then 'chat' end) returning id::text",
+        " values (%s, %s, 'Ana', %s, case %s when 'kommo' then %s end) returning id::text",
         provider,
         phone,
         OURS[provider],
         provider,
+        f"chat-{phone}",
     )[0][0]
     rows(
         "insert into kommo_messages (conversation_id, provider, business_address, provider_message_id, role, content,"

@@ -28,7 +28,7 @@ CHANGES: list[tuple[str, str, Any, str, dict[str, Any]]] = [
     ("POST", "assign", {"assignee": "eva"}, "assigned", {"assigned_to": "eva"}),
     ("POST", "resolve", None, "resolved", {"status": "resolved"}),
     ("POST", "close", None, "closed", {"status": "closed"}),
-    ("POST", "tags", {"add": ["vip", " sofa "]}, "tagged", {"tags": ["sofa", "vip"]}),
+    ("POST", "tags", {"add": ["vip", "sofa"]}, "tagged", {"tags": ["sofa", "vip"]}),
     ("PUT", "opt-out", None, "opted_out", {"opted_out_by": CALLER}),
 ]
 
@@ -89,6 +89,8 @@ def test_changes_can_be_taken_back(call: Api, conversation: str) -> None:
         ("notes", {"body": ""}, "body"),
         ("notes", {"body": "x" * 10_001}, "body"),
         ("tags", {"add": [""]}, "add[0]"),
+        ("tags", {"add": ["x", " x"]}, "add[1]"),
+        ("tags", {"remove": ["a\nb"]}, "remove[0]"),
         ("tags", {"add": ["x" * 65]}, "add[0]"),
         ("tags", {"add": ["x"] * 51}, "add"),
         ("tags", {"remove": "x"}, "remove"),

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StringConstraints
 
 from ventana.api import views
 from ventana.api.acceptance import checked_template
@@ -17,7 +17,7 @@ from ventana.api.answers import answer
 from ventana.api.callers import audit, caller_of
 from ventana.api.contents import as_request
 from ventana.api.operations import Operations
-from ventana.api.requests import VISIBLE, AddressRequest, ProviderName
+from ventana.api.requests import OURS, AddressRequest, ProviderName
 from ventana.api.services import Services
 from ventana.errors import NotFound
 from ventana.schema.addresses import BusinessAddress, find_address, list_addresses, resume_address, save_address
@@ -25,8 +25,9 @@ from ventana.schema.addresses import BusinessAddress, find_address, list_address
 Provider = Annotated[ProviderName, Path()]
 Address = Annotated[
     str,
+    StringConstraints(pattern=OURS),
     BeforeValidator(unquote),  # which changes nothing where the path was decoded before
-    Path(pattern=VISIBLE, max_length=200, description="Our number or account there, percent-encoded."),
+    Path(description="Our number or account there."),
 ]
 
 

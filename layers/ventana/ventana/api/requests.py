@@ -25,7 +25,9 @@ from ventana.api.contents import (
 from ventana.providers import PROVIDERS
 
 RECIPIENT = r"^(\+[1-9]\d{6,14}|[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128})$"
-VISIBLE = r"^[!-~]+$"
+OURS = r"^[A-Za-z0-9+@._:-]{1,200}$"
+"""Addresses of ours as all providers write them: phones, and ids of theirs."""
+ONE_LINE = r"^\S(.*\S)?$"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
 MINUTE, DAY, MONTH = 60, 24 * 60 * 60, 30 * 24 * 60 * 60
 
@@ -54,8 +56,8 @@ ProviderName: TypeAlias = Annotated[
 ]
 Time: TypeAlias = Annotated[datetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 Seconds: TypeAlias = Annotated[int, Strict(), Field(ge=MINUTE, le=MONTH)]
-Name: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Tag: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=ONE_LINE, max_length=200)]
+Tag: TypeAlias = Annotated[str, StringConstraints(pattern=ONE_LINE, max_length=64)]
 MOST_TAGS = 50
 
 
@@ -79,8 +81,7 @@ class SendRequest(Shape):
         str | None,
         Field(
             alias="from",
-            pattern=VISIBLE,
-            max_length=200,
+            pattern=OURS,
             description="Our address to send from; else the one that the customer wrote to last.",
         ),
     ] = None
