@@ -24,6 +24,9 @@ MOST_PAGES = 10
 SLACK = timedelta(seconds=5)
 """Twilio's times are whole seconds, of another clock."""
 
+ARRIVED = {"sent", "delivered", "read"}
+"""The callbacks that told so may be lost as the answer was: then nothing else ever tells."""
+
 Likeness: TypeAlias = Literal["alike", "doubtful", "different"]
 
 
@@ -45,11 +48,12 @@ def find_taken(
     except SendError as error:
         raise ListingFailed("the list could not be asked for") from error
     likeness = {sid_of(entry): _likeness(arguments, entry) for entry in found}
+    arrived = {sid_of(entry) for entry in found if text(entry.get("status")) in ARRIVED}
     others = known(sid for sid, how in likeness.items() if how != "different")
     alike = [sid for sid, how in likeness.items() if how == "alike" and sid not in others]
     doubtful = [sid for sid, how in likeness.items() if how == "doubtful" and sid not in others]
     if len(alike) == 1:
-        return Receipt(alike[0])
+        return Receipt(alike[0], "sent" if alike[0] in arrived else "sending")
     if alike or doubtful:
         raise ListingFailed("several messages could be this one" if alike else "a message there cannot be compared")
     return None
