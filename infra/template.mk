@@ -20,3 +20,7 @@ template-check: $(SAM_TOOLS)/ready ## lint template.yaml as AWS reads it
 .PHONY: template-build
 template-build: $(SAM_TOOLS)/ready ## pack functions and layers as `sam deploy` uploads them
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(SAM_ENVIRONMENT) $(SAM_TOOLS)/bin/sam build --template template.yaml
+
+.PHONY: events
+events: | $(VENV_READY) ## write infra/events.json, the schemas of published events, from the code
+	@PYTHONPATH=layers/ventana .venv/bin/python -m infra.events

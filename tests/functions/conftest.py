@@ -20,6 +20,7 @@ import psycopg
 import pytest
 from moto import mock_aws
 
+from tests.functions import published
 from tests.functions.sending import desk, peer
 from ventana.schema.connection import Database
 from ventana.schema.types import Connection
@@ -38,7 +39,10 @@ SECRETS = {
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str, str]]:
-    """Secrets, queues and bus in moto, and the environment that template.yaml gives to a function."""
+    """Secrets, queues and bus in moto, and the environment that template.yaml gives to a function.
+
+    Whatever events a test has caused are as their published schemas say.
+    """
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -69,6 +73,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         yield environment
+    published.check_all(database_url)
 
 
 class _Stdout:
