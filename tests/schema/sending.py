@@ -103,10 +103,12 @@ def unsent(
     return finish_unsent(database, message_id, error, wait, at)
 
 
-def report(database: Database, message_id: str, status: Any, at: datetime = NOW, **changes: Any) -> Recorded:
-    """The provider reports on a message that it took, by the provider's name for it."""
+def report(
+    database: Database, message_id: str, status: Any, at: datetime = NOW, *, own_id: bool = False, **changes: Any
+) -> Recorded:
+    """The provider reports on a message that it took, by its own name for it; with `own_id` by ours as well."""
     address = rows(database, "select business_address from kommo_messages where id = %s", message_id)[0][0]
-    item = StatusUpdate("twilio", address, f"out-{message_id}", status, at, **changes)
+    item = StatusUpdate("twilio", address, f"out-{message_id}", status, at, message_id if own_id else None, **changes)
     return record_inbound(database, [item], at)[0]
 
 
