@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ventana.errors import NotConfigured, StorageUnavailable, Unreachable, VentanaError
 from ventana.http import HttpReply, HttpRequest, Transport, paced, transport
+from ventana.opt_out import with_preferences
 from ventana.providers import PROVIDERS, listing_named, settling_named
 from ventana.providers.base import Page, Settling
 from ventana.schema.connection import Database
@@ -114,8 +115,9 @@ def _stretch(cursor: Cursor, until: datetime) -> tuple[datetime, datetime, str |
 
 def _record(page: Page, run: dict[str, Any]) -> None:
     run["listed"] += page.listed
-    for start in range(0, len(page.items), BATCH):
-        recorded = record_inbound(database, page.items[start : start + BATCH])
+    items = with_preferences(page.items)
+    for start in range(0, len(items), BATCH):
+        recorded = record_inbound(database, items[start : start + BATCH])
         queue.put_quietly(turns_of(recorded), "recorded")
         run["recovered"] += sum(row.outcome == "recorded" for row in recorded)
         run["parked"] += sum(row.outcome == "parked" for row in recorded)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ventana.breaker import Breaker
 from ventana.errors import NotConfigured, StorageUnavailable
 from ventana.messages import InboundMessage, Item
+from ventana.opt_out import with_preferences
 from ventana.outbox import Outbox
 from ventana.schema.connection import Database
 from ventana.schema.inbound import Recorded, record_inbound, turns_of
@@ -65,6 +66,7 @@ class Intake:
         """
         if not items:
             return Counter()
+        items = with_preferences(items)
         arrived, until = self._now(), time.monotonic() + self._patience_seconds
         try:
             with self._breaker.guarding():
