@@ -92,7 +92,11 @@ begin
         select k.free_at into v_pair_free_at from send_pairs k
          where k.conversation_id = c.id and k.business_address = s.business_address for no key update;
         if a.probe_at > v_now then
-            v_until := a.probe_at;
+            -- While one tries, who waits for it looks soon whether it got through, and not only when its lease is over.
+            v_until := case when exists (select from sends k
+                                          where k.phase = 'sending' and k.claimed_at > a.stopped_at
+                                            and k.provider = a.provider and k.business_address = a.address)
+                            then least(a.probe_at, v_now + interval '5 seconds') else a.probe_at end;
             reason := 'the address is stopped';
         elsif a.slowed_until > v_now then
             v_until := a.slowed_until;
