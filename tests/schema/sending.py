@@ -38,6 +38,11 @@ def somebody() -> Customer:
     return Customer(phone=f"+5511{uuid4().int % 10**11:011}")
 
 
+def our_address() -> str:
+    """An address of ours that nobody has written to: what is claimed there at other times does not count."""
+    return f"+1{uuid4().int % 10**12:012}"
+
+
 def address_for(customer: Customer) -> str:
     """An address of ours that is written to by this customer alone: pace is per address, and tests share a clock."""
     return f"+1{crc32(repr(customer).encode()):010}"

@@ -18,13 +18,13 @@ from tests.schema.sending import (
     NOW,
     PACES,
     SECOND,
-    A,
     accept,
     answer,
     claim,
     claimed,
     conversation,
     history_of,
+    our_address,
     sent,
     state_of,
     status_of,
@@ -39,14 +39,15 @@ from ventana.schema.dispatch import claim_outbound, finish_sent
 
 def test_a_claim_brings_all_that_a_provider_needs(shared: Database) -> None:
     customer = Customer(user_id=f"BR.{uuid4()}", name="Ana")
-    ana = conversation(shared, customer, to=A)
+    ours = our_address()
+    ana = conversation(shared, customer, to=ours)
     message_id = answer(shared, ana, text("hi"), options={"provide_feedback": True})
     message = claim(shared, message_id).message("https://example.com/status")
     assert (message.id, message.conversation_id, message.provider, message.business_address) == (
         message_id,
         ana,
         "twilio",
-        A,
+        ours,
     )
     assert (message.customer.user_id, message.customer.phone) == (customer.user_id, None)
     assert (message.content, message.options, message.reply_to) == (text("hi"), {"provide_feedback": True}, None)

@@ -17,14 +17,13 @@ from tests.schema.sending import (
     OTHER_TEMPLATE,
     SECOND,
     TEMPLATE,
-    A,
-    B,
     accept,
     answer,
     claim,
     claimed,
     conversation,
     history_of,
+    our_address,
     phase_of,
     sent,
     somebody,
@@ -80,10 +79,10 @@ def test_a_template_is_sent_whatever_the_window(shared: Database) -> None:
 
 
 def test_the_window_that_counts_is_that_of_the_address_that_it_leaves_from(shared: Database) -> None:
-    customer = somebody()
-    ana = conversation(shared, customer, to=A)
-    from_a = answer(shared, ana, sender=A, expires_in=3 * DAY)
-    writes(shared, customer, to=B, at=NOW + 23 * HOUR)
+    customer, one, other = somebody(), our_address(), our_address()
+    ana = conversation(shared, customer, to=one)
+    from_a = answer(shared, ana, sender=one, expires_in=3 * DAY)
+    writes(shared, customer, to=other, at=NOW + 23 * HOUR)
     from_b = answer(shared, ana, at=NOW + 23 * HOUR, expires_in=3 * DAY)
     assert claim(shared, from_b, LATER).message_id == from_b
     assert status_of(shared, from_a) == "failed"
@@ -116,11 +115,12 @@ def test_who_opted_out_gets_no_template_instead_either(shared: Database) -> None
 def test_messages_follow_a_customer_who_turns_out_to_be_another(shared: Database) -> None:
     """Two conversations become one in between: one line, in the order of acceptance."""
     phone, user_id = somebody(), Customer(user_id=f"BR.{somebody().phone}")
-    by_phone, by_id = conversation(shared, phone, to=A), conversation(shared, user_id, to=A)
+    ours = our_address()
+    by_phone, by_id = conversation(shared, phone, to=ours), conversation(shared, user_id, to=ours)
     ids = [answer(shared, to) for to in (by_phone, by_id, by_phone, by_id)]
     claimed(shared, ids[1])
     both = Customer(phone=phone.phone, user_id=user_id.user_id)
-    assert record_inbound(shared, [IdentityChange("twilio", A, both, user_id)], NOW)[0].outcome == "moved"
+    assert record_inbound(shared, [IdentityChange("twilio", ours, both, user_id)], NOW)[0].outcome == "moved"
     first = claim(shared, ids[3])
     assert first.message_id == ids[0]
     assert {first.conversation_id} == {by_phone, by_id} & {first.conversation_id}

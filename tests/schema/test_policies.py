@@ -20,6 +20,7 @@ from tests.schema.sending import (
     answer,
     claim,
     conversation,
+    our_address,
     sent,
     state_of,
     status_of,
@@ -54,7 +55,7 @@ TEXT = text()
 def test_what_happens_outside_the_window_is_the_callers_choice(
     shared: Database, policy: Any, own: Any, addresses: Any, at: Any, expected: str
 ) -> None:
-    ours = f"+1{uuid4().int % 10**10}"
+    ours = our_address()
     ana = conversation(shared, to=ours)
     save_address(shared, "twilio", ours, None, addresses)
     if expected == "window_closed":

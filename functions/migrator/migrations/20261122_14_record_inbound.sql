@@ -149,8 +149,9 @@ begin
         if c.status in ('resolved', 'closed') then
             perform tell_change_v1(conversation_id, 'reopened', 'customer', '{}', p_now);
         end if;
-        if exists (select from sends s
-                    where s.conversation_id = record_message_v2.conversation_id and s.phase = 'held') then
+        if coalesce(v_sent_at + window_length_v1(c.channel) > p_now, true)  -- a late one may open nothing any more
+           and exists (select from sends s
+                        where s.conversation_id = record_message_v2.conversation_id and s.phase = 'held') then
             turns := release_held_v1(conversation_id, v_address, p_now);
         end if;
     end if;
