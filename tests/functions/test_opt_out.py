@@ -99,6 +99,21 @@ def test_a_wish_that_waited_for_the_database_is_kept(
     assert rows(WISH) == [(True, "customer")]
 
 
+def test_a_wish_that_was_not_understood_at_first_is_kept(
+    load: Load, rows: Rows, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise IndexError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ventana.providers.meta.parse.parse", broken)
+        assert load("meta_webhook").handler(events["meta"](saying("meta", "STOP")), None)["statusCode"] == 200
+    ((parked_id,),) = rows("select id::text from parked_items")
+    event = events["http"]("POST", f"/v1/parked/{parked_id}/replay")
+    assert load("api").handler(event, Context())["statusCode"] == 200
+    assert rows(WISH) == [(True, "customer")]
+
+
 def test_a_wish_whose_webhook_was_lost_is_kept(load: Load, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     lost = InboundMessage("twilio", "+14155238886", "SM1", Customer(phone="+5511987654321"), "text", "stop")
     monkeypatch.setenv("RECONCILE_PROVIDERS", "twilio")

@@ -16,6 +16,7 @@ from ventana.api.operations import Operations
 from ventana.api.requests import ProviderName
 from ventana.api.services import Services
 from ventana.errors import BadRequest, NotFound
+from ventana.opt_out import with_preferences
 from ventana.providers import PROVIDERS, parser_named
 from ventana.providers.base import RawRequest
 from ventana.schema.inbound import Recorded, record_inbound, record_json, turns_of
@@ -74,4 +75,5 @@ def _replay(services: Services, item: ParkedItem) -> list[Recorded]:
         raise BadRequest("no provider's parser reads this item: it came out of the spill queue, and was none of ours")
     headers = {"content-type": item.content_type or "application/json"}
     request = RawRequest("POST", "", headers, item.body or b"")
-    return record_inbound(services.database, parser_named(item.provider)(request), item.received_at)
+    items = with_preferences(parser_named(item.provider)(request))
+    return record_inbound(services.database, items, item.received_at)
