@@ -1,37 +1,27 @@
-"""The sweep's SQL: each window announced once, each stranded send found, each event published at least once."""
+"""Each window is announced once as closing and once as closed; each event is published at least once."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
-import pytest
-
+from tests.schema.conftest import AtOnce, rows
 from ventana.messages import Customer, InboundMessage
 from ventana.schema.connection import Database
 from ventana.schema.events import claim_events, finish_events
 from ventana.schema.inbound import record_inbound
-from ventana.schema.outbound import accept_outbound, claim_outbound, mark_queued
 from ventana.schema.windows import (
     Swept,
     conversations_closing_within,
     conversations_needing_template,
-    rescue_sends,
     sweep_windows,
 )
-from ventana.settings import Settings
 from ventana.window import POLICY, window
 
 NOW = datetime.now(UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HELLO = InboundMessage("meta", "1065", "wamid.1", Customer(phone="+5511987654321"), "text", "hola", sent_at=NOW)
-
-
-def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    return database.call(lambda connection: connection.execute(query, parameters).fetchall())
 
 
 def events(database: Database, name: str) -> int:
@@ -92,22 +82,16 @@ def test_a_channel_without_a_window_is_never_announced(database: Database) -> No
     assert rows(database, "select needs_template from kommo_conversations") == [(False,)]
 
 
-def test_sweeps_at_once_do_no_double_work(database_url: str, database: Database) -> None:
+def test_sweeps_at_once_do_no_double_work(database: Database, at_once: AtOnce) -> None:
     customers(database, [25 * HOUR] * 60)
-    found: list[int] = []
 
-    def sweep() -> None:
-        own = Database(Settings(database_url=database_url))
+    def sweep(own: Database) -> int:
+        found = 0
         while closed := sweep_windows(own, HOUR, 7).closed:
-            found.append(closed)
-        own.close()
+            found += closed
+        return found
 
-    threads = [threading.Thread(target=sweep) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(found) == 60
+    assert sum(at_once([sweep] * 4)) == 60
     assert events(database, "WindowClosed") == 60
 
 
@@ -127,34 +111,6 @@ def test_the_sets_agree_with_the_pure_functions(database: Database) -> None:
 
 def test_the_policy_is_the_same_in_python_and_in_the_database(database: Database) -> None:
     assert {channel: database.value("select window_length_v1(%s)", (channel,)) for channel in POLICY} == dict(POLICY)
-
-
-@pytest.fixture
-def accepted(database: Database) -> str:
-    customers(database, [timedelta(0)])
-    return accept_outbound(database, str(uuid4()), "answer", MINUTE, provider="meta", to="+5508", now=NOW).id
-
-
-def rescued(database: Database, at: timedelta) -> list[str]:
-    return [send.outcome for send in rescue_sends(database, MINUTE, 30 * MINUTE, 100, NOW + at)]
-
-
-def test_a_send_that_was_never_queued_is_found(database: Database, accepted: str) -> None:
-    assert rescued(database, 30 * timedelta(seconds=1)) == []
-    assert rescued(database, 2 * MINUTE) == ["stranded"]
-
-
-def test_a_send_that_the_queue_forgot_is_found(database: Database, accepted: str) -> None:
-    mark_queued(database, accepted)
-    assert rescued(database, 2 * MINUTE) == []
-    assert rescued(database, 31 * MINUTE) == ["stranded"]
-
-
-def test_a_send_whose_sender_died_becomes_uncertain_once(database: Database, accepted: str) -> None:
-    claim_outbound(database, accepted, MINUTE, MINUTE, NOW)
-    assert rescued(database, 30 * timedelta(seconds=1)) == []
-    assert rescued(database, 2 * MINUTE) == ["uncertain"]
-    assert rescued(database, 3 * MINUTE) == []
 
 
 def test_events_come_out_in_order_once_confirmed(database: Database) -> None:
