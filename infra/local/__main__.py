@@ -6,6 +6,8 @@ PORT          the gateway's port (3000; 0 takes a free one)
 DATABASE_URL  a Postgres to use instead of our own
 VENTANA_STATE the state directory (.local)
 RUN_ONCE=1    end after the story, with code 0 when it went well
+
+Waits that can be shortened, such as LEASE_SECONDS, are in waits.py.
 """
 
 from __future__ import annotations

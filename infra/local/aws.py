@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.local.child import die_with_parent, end
 from infra.local.template import Template
+from infra.local.waits import visibility_seconds
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -110,6 +111,8 @@ class Aws:
         # Those without a dead letter queue are such themselves, and have to be there first.
         for name, spec in sorted(declared.items(), key=lambda item: "RedrivePolicy" in item[1]):
             attributes = {key: _text(spec[key]) for key in QUEUE_ATTRIBUTES if key in spec}
+            if "VisibilityTimeout" in attributes:
+                attributes["VisibilityTimeout"] = visibility_seconds(attributes["VisibilityTimeout"])
             if "RedrivePolicy" in spec:
                 policy = spec["RedrivePolicy"]
                 target = ".".join(policy["deadLetterTargetArn"]["Fn::GetAtt"])

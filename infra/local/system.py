@@ -25,6 +25,7 @@ from infra.local.schedules import Clock
 from infra.local.simulators.server import Simulators
 from infra.local.state import LocalFailed, State
 from infra.local.template import FunctionSpec, Template
+from infra.local.waits import shortened
 from infra.local.worker import Program
 from ventana.schema.migrate import MigrationError, run
 
@@ -166,7 +167,7 @@ class System:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory),
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{STACK}-{spec.name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
-            **spec.environment,
+            **shortened(spec.environment),
             **aws.environment(),
             "DATABASE_URL": self.dsn,
             "SIMULATOR_URL": self.simulator_url,
