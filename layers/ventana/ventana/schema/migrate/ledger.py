@@ -85,6 +85,11 @@ class Ledger:
         done = {entry.version for entry in self.checked(migrations) if entry.state != "running"}
         return [migration for migration in migrations if migration.version in done]
 
+    def begun(self, migrations: Sequence[Migration]) -> list[Migration]:
+        """The migrations of which some steps may be done, and others not."""
+        running = {entry.version for entry in self.checked(migrations) if entry.state == "running"}
+        return [migration for migration in migrations if migration.version in running]
+
     def pending(self, migrations: Sequence[Migration], to: str | None) -> list[Migration]:
         """The migrations that are not done, up to the version `to`."""
         done = {migration.version for migration in self.applied(migrations)}

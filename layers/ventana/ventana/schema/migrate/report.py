@@ -9,6 +9,7 @@ from itertools import groupby
 import psycopg
 
 from ventana.schema.migrate.catalog import Catalog
+from ventana.schema.migrate.drift import alike
 from ventana.schema.migrate.rehearse import Rehearsed
 
 STATISTICS = "select provider, total, active, escalated, within_24h from active_conversations_by_provider"
@@ -52,12 +53,14 @@ def components(rehearsed: Iterable[Rehearsed], found: Catalog) -> list[Component
         if name not in last:  # a later version took it away
             continue
         kind, _, rest = label.partition(" ")
+        if kind in ("constraint", "trigger"):
+            rest = rest.rpartition(" on ")[0]
         parts.append(Component(kind, rest, _state(definition, found.get(name))))
     return parts
 
 
 def _state(expected: str, found: str | None) -> str:
-    return "present" if found == expected else "MISSING" if found is None else "DIFFERS"
+    return "MISSING" if found is None else "present" if alike(expected, found) else "DIFFERS"
 
 
 def print_report(connection: psycopg.Connection, parts: list[Component], say: Callable[[str], None]) -> None:
