@@ -61,6 +61,7 @@ GIVEN = {
     }
     | TURNS,
     "Reconcile": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID", "TWILIO_SECRET_ID", "RECONCILE_PROVIDERS"} | TURNS,
+    "Echo": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
     "Migrator": set(),  # statements of a migration take as long as they take
 }
 LOCAL_ONLY = {"DATABASE_URL", "SIMULATOR_URL"}
@@ -105,7 +106,9 @@ def test_a_function_gets_what_it_reads(stack: Stack, name: str) -> None:
     assert set(variables(stack, name)) == GIVEN[name] | EVERY
 
 
-@pytest.mark.parametrize("name", ["Api", "Sender", "SpillDrain", "Media", "ContactLookup", "WindowSweep", "Reconcile"])
+@pytest.mark.parametrize(
+    "name", ["Api", "Sender", "SpillDrain", "Media", "ContactLookup", "WindowSweep", "Reconcile", "Echo"]
+)
 def test_a_function_reads_what_it_gets(stack: Stack, name: str) -> None:
     code = (ROOT / stack.source["Resources"][name]["Properties"]["CodeUri"] / "app.py").read_text()
     if "from ventana.api" in code:  # its routes live in the layer

@@ -17,6 +17,7 @@ FOLDERS = {
     "ContactLookup": "functions/contact_lookup/",
     "WindowSweep": "functions/window_sweep/",
     "Reconcile": "functions/reconcile/",
+    "Echo": "functions/echo_bot/",
     "Migrator": "functions/migrator/",
 }
 WITH_TWILIO = {"TwilioWebhook", "Sender", "Reconcile"}

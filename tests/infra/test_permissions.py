@@ -59,6 +59,7 @@ ALLOWED = {
         ("sqs:SendMessage", "SweepFailureQueue"),
     },
     "Reconcile": {DATABASE, KOMMO, TWILIO, *TURNS, ("sqs:SendMessage", "ReconcileFailureQueue")},
+    "Echo": {DATABASE, ("sqs:SendMessage", "SendQueue"), ("sqs:SendMessage", "EchoFailureQueue")},
     "Migrator": {DATABASE},
 }
 

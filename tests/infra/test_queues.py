@@ -23,6 +23,7 @@ DEAD_LETTERS = (
     "SweepFailureQueue",
     "ReconcileDeadLetterQueue",
     "ReconcileFailureQueue",
+    "EchoFailureQueue",
 )
 
 
@@ -199,6 +200,33 @@ def test_the_reconciler_runs_every_five_minutes_and_what_failed_is_kept(stack: S
     assert invoked["MaximumRetryAttempts"] == 0
     assert referred(invoked["DestinationConfig"]["OnFailure"]["Destination"]) == "ReconcileFailureQueue"
     assert stack.properties("Reconcile")["Timeout"] < 300
+
+
+def test_the_echo_bot_is_there_where_somebody_wants_it_and_hears_texts_alone(stack: Stack) -> None:
+    conditional = {name for name, found in stack.resources.items() if found.get("Condition") == "HasEchoBot"}
+    assert conditional == {name for name in stack.resources if name.startswith("Echo")}
+    assert stack.source["Parameters"]["EchoBot"]["Default"] == "false"
+    rule = stack.only("AWS::Events::Rule")
+    assert rule["EventBusName"] == {"Ref": "EventBus"}
+    assert rule["EventPattern"] == {
+        "source": ["ventana"],
+        "detail-type": ["MessageReceived"],
+        "detail": {"content_type": ["text"]},
+    }
+    (target,) = rule["Targets"]
+    assert referred(target["Arn"]) == "Echo"
+    permission = stack.properties("EchoReceivedPermission")
+    assert (permission["Principal"], referred(permission["FunctionName"])) == ("events.amazonaws.com", "Echo")
+
+
+def test_what_the_echo_bot_missed_or_failed_with_is_kept(stack: Stack) -> None:
+    invoked = stack.properties("EchoEventInvokeConfig")
+    (target,) = stack.only("AWS::Events::Rule")["Targets"]
+    (allowed,) = stack.properties("EchoFailureQueuePolicy")["PolicyDocument"]["Statement"]
+    assert referred(invoked["DestinationConfig"]["OnFailure"]["Destination"]) == "EchoFailureQueue"
+    assert referred(target["DeadLetterConfig"]["Arn"]) == "EchoFailureQueue"
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert referred(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == "EchoReceived"
 
 
 def test_each_stack_has_a_bus_of_its_own(stack: Stack) -> None:
