@@ -27,7 +27,8 @@ from ventana.providers import PROVIDERS
 RECIPIENT = r"^(\+[1-9]\d{6,14}|[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128})$"
 OURS = r"^[A-Za-z0-9+@._:-]{1,200}$"
 """Addresses of ours as all providers write them: phones, and ids of theirs."""
-ONE_LINE = r"^\S(.*\S)?$"
+ONE_LINE = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$"
+"""Without control characters, and with something to see at both ends."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
 MINUTE, DAY, MONTH = 60, 24 * 60 * 60, 30 * 24 * 60 * 60
 
@@ -36,6 +37,12 @@ def _known_provider(name: str) -> str:
     if name not in PROVIDERS:
         raise ValueError(f"must be one of {', '.join(sorted(PROVIDERS))}")
     return name
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a whole number")
+    return value
 
 
 def _as_written(value: object) -> object:
@@ -55,7 +62,7 @@ ProviderName: TypeAlias = Annotated[
     str, AfterValidator(_known_provider), Field(json_schema_extra={"enum": sorted(PROVIDERS)})
 ]
 Time: TypeAlias = Annotated[datetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
-Seconds: TypeAlias = Annotated[int, Strict(), Field(ge=MINUTE, le=MONTH)]
+Seconds: TypeAlias = Annotated[int, Field(ge=MINUTE, le=MONTH), BeforeValidator(_number)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=ONE_LINE, max_length=200)]
 Tag: TypeAlias = Annotated[str, StringConstraints(pattern=ONE_LINE, max_length=64)]
 MOST_TAGS = 50
