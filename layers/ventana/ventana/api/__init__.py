@@ -11,9 +11,9 @@ from ventana.api.bodies import Api
 from ventana.api.services import Services
 
 
-def make_app(services: Services) -> Api:
+def make_app(services: Services, documented: bool = False) -> Api:
     """The resolver of HTTP API v2 events for all operations under /v1."""
-    app = Api()
+    app = Api(documented)
     problems.register(app)
     for operations in (messages, deliveries, conversations, changes, addresses, parked, system):
         operations.register(app, services)

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BeforeValidator, StringConstraints
 
 from ventana.api import views
 from ventana.api.acceptance import checked_template
 from ventana.api.answers import answer
+from ventana.api.bodies import Api
 from ventana.api.callers import audit, caller_of
 from ventana.api.contents import as_request
 from ventana.api.operations import Operations
@@ -31,7 +32,7 @@ Address = Annotated[
 ]
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations of addresses."""
     operations = Operations(app, "addresses")
 

@@ -25,9 +25,13 @@ JSON_TYPE = "application/json"
 
 
 class Api(APIGatewayHttpResolver):
-    """The resolver of HTTP API v2 events: every operation takes JSON or nothing."""
+    """The resolver of HTTP API v2 events: every operation takes JSON or nothing.
 
-    def __init__(self) -> None:
+    `documented`: operations bring what the API's document says of their answers, which costs time and memory.
+    """
+
+    def __init__(self, documented: bool) -> None:
+        self.documented = documented
         super().__init__(enable_validation=True, json_body_deserializer=read_json)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
 from ventana.api import views
 from ventana.api.answers import answer
+from ventana.api.bodies import Api
 from ventana.api.callers import audit, caller_of
 from ventana.api.conversations import found_conversation
 from ventana.api.operations import Operations
@@ -19,7 +20,7 @@ from ventana.errors import OverLimit
 from ventana.schema.lifecycle import Change, change_conversation
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations that change conversations; each is in the conversation's history."""
     operations = Operations(app, "conversations")
 

@@ -6,11 +6,12 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from ventana.api import views
 from ventana.api.answers import answer
+from ventana.api.bodies import Api
 from ventana.api.operations import Operations
 from ventana.api.requests import ProviderName
 from ventana.api.services import Services
@@ -23,7 +24,7 @@ from ventana.schema.messages import messages_of
 Status = Literal["active", "resolved", "escalated", "closed"]
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations that look at conversations."""
     operations = Operations(app, "conversations")
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
 from ventana.api import views
 from ventana.api.answers import answer, problem
+from ventana.api.bodies import Api
 from ventana.api.callers import audit, caller_of
 from ventana.api.operations import Operations
 from ventana.api.requests import ReadRequest, RetryRequest, SettleRequest
@@ -23,7 +24,7 @@ from ventana.schema.settle import cancel_message, retry_message, settle_message
 from ventana.send_queue import Turn
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations of deliveries."""
     operations = Operations(app, "messages")
 

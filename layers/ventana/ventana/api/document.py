@@ -6,8 +6,9 @@ import json
 import sys
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+
+from ventana.api.bodies import Api
 
 TITLE = "Ventana"
 VERSION = "1"
@@ -65,8 +66,8 @@ FOREIGN = (PROBLEM_OF_RESOLVER, "ResponseValidationError", "ValidationError")  #
 OPEN = "/v1/health"  # wants no token
 
 
-def document(app: APIGatewayHttpResolver) -> str:
-    """The document as JSON."""
+def document(app: Api) -> str:
+    """The document of a documented app, as JSON."""
     made: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(
             title=TITLE,
@@ -128,4 +129,4 @@ if __name__ == "__main__":
     from ventana.settings import Settings
 
     settings = Settings()
-    sys.stdout.write(document(make_app(Services(settings, Database(settings), SendQueue({})))))
+    sys.stdout.write(document(make_app(Services(settings, Database(settings), SendQueue({})), documented=True)))

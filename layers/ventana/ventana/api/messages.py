@@ -6,12 +6,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
 
 from ventana.api import views
 from ventana.api.acceptance import content_of, outbound_request
 from ventana.api.answers import answer
+from ventana.api.bodies import Api
 from ventana.api.callers import audit, caller_of
 from ventana.api.contents import as_request
 from ventana.api.cursor import Cursor, cursor_to, place_of
@@ -27,7 +28,7 @@ from ventana.schema.outbound import accept_outbound, find_target
 from ventana.telemetry import count
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations of messages."""
     operations = Operations(app, "messages")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from ventana.api.bodies import Api
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ANYWHERE = (500, 503)
@@ -21,7 +21,7 @@ WITH_BODY = (400, 413, 415)
 class Operations:
     """Where operations of one kind are added to the API."""
 
-    def __init__(self, app: APIGatewayHttpResolver, kind: str) -> None:
+    def __init__(self, app: Api, kind: str) -> None:
         self._app, self._kind = app, kind
 
     def get(self, path: str, answer: type, *problems: int, status: int = 200) -> Callable[[Function], Function]:
@@ -59,7 +59,7 @@ class Operations:
                 method,
                 summary=short.replace("\n", " ").rstrip("."),
                 description=long.replace("\n", " ") or None,
-                responses=responses,
+                responses=responses if self._app.documented else None,
                 tags=[self._kind],
                 operation_id=function.__name__,
             )(function)

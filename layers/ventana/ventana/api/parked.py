@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from ventana.api import views
 from ventana.api.answers import answer
+from ventana.api.bodies import Api
 from ventana.api.callers import audit, caller_of
 from ventana.api.operations import Operations
 from ventana.api.requests import ProviderName
@@ -25,7 +26,7 @@ from ventana.schema.parked import ParkedItem, find_parked, list_parked, mark_rep
 Kind = Literal["poison", "notice", "refused"]
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations of parked items."""
     operations = Operations(app, "parked items")
 

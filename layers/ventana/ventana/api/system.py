@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
 from ventana.api import views
 from ventana.api.answers import answer
+from ventana.api.bodies import Api
 from ventana.api.operations import Operations
 from ventana.api.services import Services
 
 
-def register(app: APIGatewayHttpResolver, services: Services) -> None:
+def register(app: Api, services: Services) -> None:
     """Add the operations of the system."""
     operations = Operations(app, "system")
     made: list[str] = []
@@ -27,7 +28,8 @@ def register(app: APIGatewayHttpResolver, services: Services) -> None:
     def show_document() -> Response[Any]:
         """Show this document."""
         if not made:
-            from ventana.api.document import document  # for the few who ask
+            from ventana.api import make_app  # for the few who ask
+            from ventana.api.document import document
 
-            made.append(document(app))
+            made.append(document(make_app(services, documented=True)))
         return Response(200, "application/json", made[0])
