@@ -6,6 +6,7 @@ PORT          the gateway's port (3000; 0 takes a free one)
 DATABASE_URL  a Postgres to use instead of our own
 VENTANA_STATE the state directory (.local)
 RUN_ONCE=1    end after the story, with code 0 when it went well
+BOT=echo      let a bot answer every text that a customer writes with the same text
 
 Waits that can be shortened, such as LEASE_SECONDS, are in waits.py.
 """
@@ -39,7 +40,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         state = State(Path(options.state))
-        with System(state, _port(options.port), os.environ.get("DATABASE_URL"), _say) as system:
+        with System(state, _port(options.port), os.environ.get("DATABASE_URL"), _say, _bot(options.bot)) as system:
             _tell(system, started)
             if not options.once:
                 _stay(system, state)
@@ -57,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", default=os.environ.get("RUN_ONCE") == "1")
     parser.add_argument("--state", default=os.environ.get("VENTANA_STATE") or str(ROOT / ".local"))
     parser.add_argument("--port", default=os.environ.get("PORT") or "3000")
+    parser.add_argument("--bot", default=os.environ.get("BOT") or "")
     return parser.parse_args()
 
 
@@ -64,6 +66,12 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise LocalFailed(f"'{text}' is no port: set PORT to a number up to 65535")
     return int(text)
+
+
+def _bot(name: str) -> bool:
+    if name not in ("", "echo"):
+        raise LocalFailed(f"there is no bot '{name}': set BOT to echo, or to nothing")
+    return bool(name)
 
 
 def _tell(system: System, started: float) -> None:

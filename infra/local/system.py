@@ -24,6 +24,7 @@ from infra.local.queues import QueuePoller, at_once
 from infra.local.schedules import Clock
 from infra.local.simulators.server import Simulators
 from infra.local.state import LocalFailed, State
+from infra.local.targets import Targets
 from infra.local.template import FunctionSpec, Template
 from infra.local.waits import shortened
 from infra.local.worker import Program
@@ -38,8 +39,11 @@ WORKERS = 2  # at most, of a function that no queue feeds
 class System:
     """Everything that runs. Use as a context manager: what was started is ended, in reverse."""
 
-    def __init__(self, state: State, port: int, database_url: str | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, state: State, port: int, database_url: str | None, say: Callable[[str], None], bot: bool = False
+    ) -> None:
         self._state, self._port, self._database_url, self._say = state, port, database_url, say
+        self._bot = bot
         self._running = ExitStack()
         self.base_url = self.simulator_url = self.dsn = ""
         self.identity: Identity
@@ -115,7 +119,8 @@ class System:
         self.simulator_url = simulators.url
         template, values = self._declared(aws)
         functions = self._functions(template, aws)
-        observer = BusObserver(aws, values[BUS_OBSERVER])
+        targets = Targets(template.rules(), functions)
+        observer = BusObserver(aws, values[BUS_OBSERVER], targets.hand_over)
         urls = {values[key]: values[key.removesuffix(".Arn")] for key in values if key.endswith(".Arn")}
         for source in template.queue_sources():
             self._run(QueuePoller(source, urls[source.queue_arn], functions[source.function], aws))
@@ -135,6 +140,7 @@ class System:
             "HttpApi": "local",
             "PublicBaseUrl": self.base_url,
             "DatabaseSecretArn": "unused: DATABASE_URL wins",
+            "EchoBot": "true" if self._bot else "false",
         }
         declared = Template.read(ROOT / "template.yaml", known)
         created = aws.create(declared, self.identity.stored_secrets())

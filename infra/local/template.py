@@ -56,6 +56,14 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A function that gets the events of the bus that are like the pattern."""
+
+    function: str
+    pattern: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class FunctionSpec:
     """A function as declared."""
 
@@ -126,6 +134,10 @@ class Template:
                     found.append(Schedule(name, str(event[key]), function, given, kind == "ScheduleV2"))
         return found
 
+    def rules(self) -> list[Rule]:
+        """Every EventBridgeRule event; there is one bus, so nobody has to say which."""
+        return [Rule(function, event["Pattern"]) for function, _, event in self._events("EventBridgeRule")]
+
     def of_type(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical ids and unresolved properties of the resources of one type."""
         for name, resource in self._resources.items():
@@ -167,7 +179,7 @@ class Template:
         return None
 
 
-IGNORED = frozenset({"DeadLetterConfig", "RetryPolicy", "FlexibleTimeWindow", "RoleArn"})
+IGNORED = frozenset({"DeadLetterConfig", "RetryPolicy", "FlexibleTimeWindow", "RoleArn", "EventBusName"})
 """Properties of events that concern AWS alone; what they refer to need not be known here."""
 
 
