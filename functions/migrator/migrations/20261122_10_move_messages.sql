@@ -167,6 +167,8 @@ $$;
 
 -- A provider took a message and failed with it: what goes in its place is a row of its own, because the first one may
 -- still be reported on. Returns the new row, or null where nothing is to go: it would be too late, or too often.
+-- Where the window was shut it takes the first one's place in line, before what has waited behind that; what is tried
+-- again after a while holds nobody up.
 create function replace_message_v1(p_message_id uuid, p_window_shut boolean, p_now timestamptz)
 returns uuid language plpgsql as $$
 declare
@@ -202,9 +204,12 @@ begin
             p_now, p_now);
     insert into message_status_history (message_id, status, at, cause)
     values (v_id, case v_phase when 'held' then 'held' else 'accepted' end, p_now, 'replacement');
-    insert into sends (message_id, conversation_id, provider, business_address, phase, lane, due_at, not_before, expires_at)
+    insert into sends (message_id, conversation_id, provider, business_address, phase, lane, send_order, due_at,
+                       not_before, expires_at)
     values (v_id, m.conversation_id, m.provider, coalesce(m.business_address, ''), v_phase,
             coalesce(v_send ->> 'lane', 'reply'),
+            coalesce(case when p_window_shut then (v_send ->> 'order')::bigint end,
+                     nextval(pg_get_serial_sequence('sends', 'send_order'))),
             case v_phase when 'held' then (v_send ->> 'expires_at')::timestamptz else p_now + interval '1 minute' end,
             case when not p_window_shut then p_now + interval '15 seconds' * (1 << v_try) end,
             (v_send ->> 'expires_at')::timestamptz);

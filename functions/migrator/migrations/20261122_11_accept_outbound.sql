@@ -25,6 +25,7 @@ declare
     v_phase text;
     v_part jsonb;
     v_place integer;
+    v_order bigint;
     v_known idempotency_keys%rowtype;
 begin
     v_expires_at := greatest(coalesce(v_send_at, p_now), p_now)
@@ -109,6 +110,7 @@ begin
              order by e.ordinality
         loop
             message_ids := message_ids || (v_part ->> 'id')::uuid;
+            v_order := nextval(pg_get_serial_sequence('sends', 'send_order'));
             insert into kommo_messages (id, conversation_id, provider, business_address, role, content, content_type,
                                         delivery_status, opens_window, metadata, created_at, received_at)
             values ((v_part ->> 'id')::uuid, c.id, c.provider, v_address, 'assistant', v_part ->> 'summary',
@@ -121,13 +123,15 @@ begin
                             'fallback', case v_place when 1 then p_request -> 'fallback' end,
                             'from', p_request ->> 'from', 'lane', v_lane, 'reply_to', p_request ->> 'reply_to',
                             'options', p_request -> 'options', 'expires_at', v_expires_at, 'send_at', v_send_at,
+                            'order', v_order,  -- for what may go in its place, when the row in sends is gone
                             'accepted_by', p_request ->> 'caller')))
                     || case v_decision when 'template' then jsonb_build_object('sent_as', v_fallback) else '{}' end,
                     p_now + (v_place - 1) * interval '1 microsecond', p_now);
             insert into message_status_history (message_id, status, at, cause)
             values ((v_part ->> 'id')::uuid, accept_outbound_v2.status, p_now, 'api');
-            insert into sends (message_id, conversation_id, provider, business_address, phase, lane, due_at, expires_at)
-            values ((v_part ->> 'id')::uuid, c.id, c.provider, v_address, v_phase, v_lane,
+            insert into sends (message_id, conversation_id, provider, business_address, phase, lane, send_order, due_at,
+                               expires_at)
+            values ((v_part ->> 'id')::uuid, c.id, c.provider, v_address, v_phase, v_lane, v_order,
                     case v_phase when 'held' then v_expires_at when 'scheduled' then v_send_at
                                  else least(p_now + interval '1 minute', v_expires_at) end, v_expires_at);
         end loop;
