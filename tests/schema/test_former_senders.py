@@ -23,6 +23,7 @@ from tests.schema.sending import (
     claimed,
     conversation,
     phase_of,
+    report,
     sent,
     state_of,
     status_of,
@@ -194,3 +195,15 @@ def test_an_uncertain_send_of_the_former_version_can_be_settled(shared: Database
     found = settle_message(shared, message_id, "untaken", "desk", now=NOW + MINUTE)
     assert (found.outcome, found.status, found.lane) == ("settled", "queued", "reply")
     assert claim(shared, message_id, NOW + MINUTE).message_id == message_id
+
+
+def test_what_a_former_sender_learned_too_late_is_not_sent_again(shared: Database) -> None:
+    """It writes the provider's id to a message that has become uncertain meanwhile, and leaves it so."""
+    message_id = answer(shared, conversation(shared))
+    claim_formerly(shared, message_id)
+    assert claim(shared, message_id, NOW + 2 * MINUTE).outcome == "done"
+    assert finish_formerly(shared, message_id, "sent", NOW + 3 * MINUTE) == "uncertain"
+    found = settle_message(shared, message_id, "untaken", "ana", now=NOW + HOUR)
+    assert (found.outcome, found.status) == ("not_uncertain", "uncertain")
+    report(shared, message_id, "delivered", NOW + HOUR)
+    assert state_of(shared, message_id) == ("delivered", None)

@@ -223,9 +223,9 @@ create function finish_sent_v2(
 ) returns text language plpgsql set enable_seqscan = off as $$
 declare
     m kommo_messages%rowtype;
+    e kommo_messages%rowtype;
     a business_addresses%rowtype;
     v_status text;
-    v_echo text;
 begin
     perform lock_provider_messages_v1(array[concat_ws(':', k.provider, p_provider_message_id)])
        from kommo_messages k where k.id = p_id;
@@ -234,12 +234,12 @@ begin
         return null;
     end if;
     -- An echo that could not be matched to this row in time was stored as a row of its own: it is this message.
-    delete from kommo_messages k
+    -- Looked up by nothing but the provider's id: a plan from when the table was small may prefer any other index.
+    select * into e from kommo_messages k
      where k.provider_message_id = p_provider_message_id and k.provider_message_id is not null
-       and k.provider is not distinct from m.provider and k.id <> p_id
-       and k.business_address = m.business_address and k.conversation_id = m.conversation_id and k.role = 'assistant'
-    returning k.delivery_status into v_echo;
-    if found then
+       and k.provider is not distinct from m.provider and k.business_address = m.business_address for no key update;
+    if e.id <> p_id and e.conversation_id = m.conversation_id and e.role = 'assistant' then
+        delete from kommo_messages k where k.id = e.id;
         update kommo_conversations c
            set message_count = c.message_count - 1, bot_message_count = c.bot_message_count - 1
          where c.id = m.conversation_id;
@@ -248,8 +248,8 @@ begin
        set provider_message_id = coalesce(k.provider_message_id, p_provider_message_id), lease_until = null
      where k.id = p_id;
     perform move_message_v2(p_id, p_status, p_now, p_cause, null, null);
-    if v_echo is not null then
-        perform move_message_v2(p_id, v_echo, p_now, 'echo', null, null);
+    if e.id <> p_id and e.role = 'assistant' then
+        perform move_message_v2(p_id, e.delivery_status, p_now, 'echo', null, null);
     end if;
     delete from sends s where s.message_id = p_id and s.phase <> 'over';
     perform apply_parked_statuses_v2(m.provider, p_provider_message_id, p_now);

@@ -147,7 +147,7 @@ begin
     perform adopt_send_v1(p_id, p_now);
     select * into s from sends k where k.message_id = p_id for no key update;
     settle_after := coalesce(s.claimed_at, m.created_at) + p_after;
-    if m.delivery_status <> 'uncertain' or m.provider_message_id is not null then
+    if m.delivery_status <> 'uncertain' or (p_as = 'untaken' and m.provider_message_id is not null) then
         outcome := 'not_uncertain';
     elsif settle_after > p_now then
         outcome := 'too_early';
@@ -229,16 +229,18 @@ $$;
 
 -- Forgets what nobody asks for any more: answers to repeated requests, and messages that failed long ago.
 create function forget_v1(p_limit integer, p_now timestamptz default clock_timestamp())
-returns integer language sql as $$
+returns integer language sql set enable_seqscan = off as $$
     with old_keys as (
         delete from idempotency_keys k
-         where (k.caller, k.key) in (select o.caller, o.key from idempotency_keys o
-                                      where o.created_at < p_now - interval '8 days' limit p_limit)
+         where k.ctid = any(array(
+            select o.ctid from idempotency_keys o
+             where o.created_at < p_now - interval '8 days' limit p_limit for update skip locked))
         returning 1
     ), old_sends as (
         delete from sends s
-         where s.message_id in (select o.message_id from sends o
-                                 where o.phase = 'over' and o.due_at < p_now limit p_limit)
+         where s.ctid = any(array(
+            select o.ctid from sends o
+             where o.phase = 'over' and o.due_at < p_now limit p_limit for update skip locked))
         returning 1
     )
     select ((select count(*) from old_keys) + (select count(*) from old_sends))::integer;
