@@ -67,13 +67,16 @@ def run(
         raise MigrationError(f"there is no version {to}; the last one is {migrations[-1].version}")
     if action not in ACTIONS:
         raise MigrationError(f"unknown action {action}: use one of {', '.join(ACTIONS)}")
+    if dry and action != "up":
+        raise MigrationError(f"only `up` has a dry run, `{action}` has none; nothing was changed")
     with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator", connect_timeout=10) as connection:
         runner = Runner(connection, dsn, migrations, say, limits)
         if action == "plan":
             return runner.plan(to)
         if action == "verify":
             return runner.verify()
-        with exclusive(connection, lock_seconds, say):
+        runner.ledger.checked(migrations)  # a folder that does not fit is told so at once, whoever holds the lock
+        with exclusive(connection, dsn, lock_seconds if seconds is None else min(lock_seconds, seconds), say):
             if action == "up" and dry:
                 return runner.rehearsal(to)
             runner.ledger.ensure()

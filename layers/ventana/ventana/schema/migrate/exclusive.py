@@ -18,25 +18,57 @@ from ventana.schema.migrate.folder import Locked, MigrationError
 
 LOCK_KEY = 0x56656E74616E61  # "Ventana"
 TRY = "select pg_try_advisory_lock(%s)"
-HELD = "select exists (select from pg_locks where locktype = 'advisory' and granted and pid = pg_backend_pid())"
+FREE = "select pg_advisory_unlock(%s)"
+SESSION = "select pg_backend_pid()"
+LOOKS = 3
+SAY_SECONDS = 5.0
+# A holder whose machine is gone, as that of a function can be, says no farewell: the server has to ask. What it was
+# doing in a transaction ends then as well. Servers that cannot do so leave it.
+ASK = """
+select set_config(name, value, false)
+  from (values ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'),
+               ('client_connection_check_interval', '5000')) wanted (name, value)
+  join pg_settings using (name)
+"""
 
 
 @contextmanager
-def exclusive(connection: psycopg.Connection, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+def exclusive(connection: psycopg.Connection, dsn: str, wait: float, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock for the block, or raise Locked after `wait` seconds. Raises MigrationError behind a pooler."""
+    _be_direct(connection, dsn)
+    connection.execute(ASK)
     waiting_since = time.monotonic()
+    said = -SAY_SECONDS
     while not _true(connection, TRY, LOCK_KEY):
-        if time.monotonic() - waiting_since > wait:
+        waited = time.monotonic() - waiting_since
+        if waited > wait:
             raise Locked(f"another run holds the lock since more than {wait:.0f} s; nothing was changed")
-        say("waiting: another run holds the lock")
+        if waited - said >= SAY_SECONDS:
+            said = waited
+            say("waiting: another run holds the lock")
         time.sleep(0.2 + random.random() * 0.3)  # noqa: S311 - jitter
-    if not _true(connection, HELD):
-        raise MigrationError("this is a transaction pooler, which cannot hold a lock: connect to Postgres directly")
     try:
         yield
     finally:
         if not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s)", (LOCK_KEY,))
+            connection.execute(FREE, (LOCK_KEY,))
+
+
+def _be_direct(connection: psycopg.Connection, dsn: str) -> None:
+    """Two clients have two sessions of the server, and keep them; behind a transaction pooler they share and swap.
+
+    Looked at before the lock is asked for: it would stay with a session of the pooler when we are gone.
+    """
+    with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator") as other:
+        for _ in range(LOOKS):
+            ours = connection.execute(SESSION).fetchone()
+            with other.transaction():
+                if ours == other.execute(SESSION).fetchone() or ours != connection.execute(SESSION).fetchone():
+                    raise MigrationError(
+                        "this is a transaction pooler: its sessions change hands after each transaction, and with them "
+                        "the lock that keeps two runs apart; nothing was changed: connect to Postgres itself, or in "
+                        "session mode"
+                    )
 
 
 def _true(connection: psycopg.Connection, query: LiteralString, *parameters: object) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.sql import SQL, Composed
 
 from ventana.schema.migrate.folder import Ahead, Drift, Migration
 
@@ -109,12 +110,11 @@ class Ledger:
         if state != "running":
             self.log(migration.version, "baseline" if state == "baseline" else "up", state)
 
-    def record_step(self, version: str, place: int, name: str) -> None:
-        """Write down that a step is done."""
-        self._connection.execute(
-            "insert into ventana_meta.schema_steps (version, place, name) values (%s, %s, %s) on conflict do nothing",
-            (version, place, name),
-        )
+    def step_done(self, version: str, place: int, name: str) -> Composed:
+        """The statement that writes down that a step is done."""
+        return SQL(
+            "insert into ventana_meta.schema_steps (version, place, name) values ({}, {}, {}) on conflict do nothing"
+        ).format(version, place, name)
 
     def forget(self, version: str) -> None:
         """The version was taken back."""

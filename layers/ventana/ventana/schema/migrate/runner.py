@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg.sql import SQL, Identifier
 
-from ventana.schema.migrate.archive import archive_columns_and_tables, run_companion, unarchive
+from ventana.schema.migrate.apply import Applier
+from ventana.schema.migrate.archive import archive_columns_and_tables, run_companion
+from ventana.schema.migrate.builds import broken_indexes
 from ventana.schema.migrate.catalog import Catalog, home_schema, read_catalog
 from ventana.schema.migrate.drift import additions, differences
-from ventana.schema.migrate.folder import Drift, Migration, MigrationError
+from ventana.schema.migrate.folder import Drift, Migration, MigrationError, Unfinished
 from ventana.schema.migrate.ledger import Ledger
 from ventana.schema.migrate.plan import print_plan
 from ventana.schema.migrate.rehearse import Rehearsed, rehearse
 from ventana.schema.migrate.report import Component, components, print_report
-from ventana.schema.migrate.steps import Limits, build_index, in_transaction
-
-Say = Callable[[str], None]
+from ventana.schema.migrate.steps import Limits, Say, patiently, prelude
 
 
 @dataclass
@@ -33,13 +31,14 @@ class Outcome:
 
 
 class Runner:
-    """Works on the database behind `connection`; `dsn` is for the connections that build indexes."""
+    """Works on the database behind `connection`."""
 
     def __init__(
         self, connection: psycopg.Connection, dsn: str, migrations: list[Migration], say: Say, limits: Limits
     ) -> None:
-        self.connection, self.dsn, self.migrations, self.say, self.limits = connection, dsn, migrations, say, limits
+        self.connection, self.migrations, self.say, self.limits = connection, migrations, say, limits
         self.ledger = Ledger(connection)
+        self._applier = Applier(connection, dsn, self.ledger, say, limits)
         self._rehearsed: list[Rehearsed] = []
 
     def plan(self, to: str | None) -> Outcome:
@@ -65,6 +64,8 @@ class Runner:
             found = {name: text for name, text in found.items() if name in expected or name not in changes}
         for addition in additions(expected, found):
             self.say(f"not ours: {addition}")
+        for name in broken_indexes(self.connection):
+            self.say(f"broken, because its build died: index {name}; `up` drops it and builds it anew")
         wrong = differences(expected, found)
         if wrong:
             raise Drift("the database is not what the ledger says:" + "".join(f"\n  {each}" for each in wrong))
@@ -72,18 +73,24 @@ class Runner:
 
     def up(self, to: str | None) -> Outcome:
         """Apply what is pending, each version once, and bring back what a former revert has archived."""
-        pending = self.ledger.pending(self.migrations, to)
-        rehearsed = {each.migration.version: each for each in self._rehearse(pending[-1] if pending else None)}
+        applied, pending = self.ledger.applied(self.migrations), self.ledger.pending(self.migrations, to)
+        rehearsed = self._rehearse((pending or applied)[-1])
         if pending and pending[0] is self.migrations[0] and not self.ledger.entries():
-            there = {name for name in rehearsed[pending[0].version].made if name.startswith("table ")}
+            there = {name for name in rehearsed[0].made if name.startswith("table ")}
             if there and there <= set(self._catalog()):
                 raise Drift(f"{pending[0].version} is there, but not in the ledger: run `baseline` to adopt it")
-        for migration in pending:
-            started = time.monotonic()
-            self._apply(migration, rehearsed[migration.version])
-            self.say(f"applied {migration.version} in {time.monotonic() - started:.2f} s")
-        self.say(f"{len(pending)} applied")
-        done = [migration.version for migration in pending]
+        done: list[str] = []
+        try:
+            self._applier.repair(rehearsed[: len(applied)])
+            for each in rehearsed[len(applied) :]:
+                started = time.monotonic()
+                self._applier.apply(each)
+                done.append(each.migration.version)
+                self.say(f"applied {done[-1]} in {time.monotonic() - started:.2f} s")
+        except Unfinished as unfinished:
+            left = [migration.version for migration in pending[len(done) :]]
+            raise Unfinished(f"{unfinished}; pending: {', '.join(left) or 'nothing else'}") from None
+        self.say(f"{len(done)} applied")
         return self._report(Outcome("up", done=done), self.ledger.applied(self.migrations))[0]
 
     def rehearsal(self, to: str | None) -> Outcome:
@@ -110,10 +117,12 @@ class Runner:
         undone = self._rehearse(applied[-1] if applied else None)[max(keep, 0) :][::-1]
 
         def take_back() -> None:
-            for each in undone:
-                self._revert_one(each, archive)
+            with self.connection.transaction():
+                self.connection.execute(prelude([], self.limits))
+                for each in undone:
+                    self._revert_one(each, archive)
 
-        in_transaction(self.connection, take_back, "revert", self.say, self.limits)
+        patiently(self.connection, take_back, "revert", [], self.say, self.limits)
         for each in undone:
             self.say(f"reverted {each.migration.version}")
         return Outcome("revert", done=[each.migration.version for each in undone])
@@ -130,51 +139,6 @@ class Runner:
         versions = [migration.version for migration in adopted]
         self.say(f"adopted {', '.join(versions)}")
         return self._report(Outcome("baseline", done=versions), adopted)[0]
-
-    def _apply(self, migration: Migration, rehearsed: Rehearsed) -> None:
-        self.ledger.record(migration, "running")
-        done = self.ledger.steps_done(migration.version)
-        last = len(migration.steps) - 1
-        for place, (step, made) in enumerate(zip(migration.steps, rehearsed.made_by_step, strict=True)):
-            if place in done:
-                continue
-            started = time.monotonic()
-            if step.index:
-                build_index(self.connection, self.dsn, step, made, self.say, self.limits)
-                self.ledger.record_step(migration.version, place, step.name)
-            else:
-
-                def work(place: int = place) -> None:
-                    step = migration.steps[place]
-                    self.connection.execute(step.sql.encode())
-                    self.ledger.record_step(migration.version, place, step.name)
-                    if place == last:
-                        self._complete(migration, rehearsed)
-
-                what = f"{migration.version}: {step.name}"
-                in_transaction(self.connection, work, what, self.say, self.limits)
-            if last:
-                self.say(f"  {step.name} in {time.monotonic() - started:.2f} s")
-        with self.connection.transaction():
-            self._complete(migration, rehearsed)
-
-    def _complete(self, migration: Migration, rehearsed: Rehearsed) -> None:
-        """A version is applied when everything that it makes is there as it should be."""
-        wrong = differences(rehearsed.made, self._catalog())
-        if wrong:
-            raise MigrationError(f"{migration.version} ran, but left {'; '.join(wrong)}")
-        self._secure([name.split(" ")[1] for name in rehearsed.made if name.startswith("table ")])
-        unarchive(self.connection, migration, self.say)
-        self.ledger.record(migration, "applied")
-
-    def _secure(self, tables: list[str]) -> None:
-        """Where conversations have row-level security (Supabase), new tables are not more open than they are."""
-        secured = self.connection.execute(
-            "select relrowsecurity from pg_class where oid = to_regclass('kommo_conversations')"
-        ).fetchone()
-        if secured == (True,):
-            for table in tables:
-                self.connection.execute(SQL("alter table {} enable row level security").format(Identifier(table)))
 
     def _revert_one(self, each: Rehearsed, archive: bool) -> None:
         migration = each.migration

@@ -1,8 +1,7 @@
 """Doing one step on a database that is in use: short locks or none, and nothing that has to be unlocked by hand.
 
 A transaction asks for its locks briefly and gives up soon, because everybody who comes after it waits behind it: it
-tries again, with jitter, until it finds a moment. An index is built beside the writers; what a runner that died has
-left behind is looked at first: a build that still goes on is waited for, a broken one is dropped.
+tries again, with jitter, until it finds a moment. What takes long is done beside the writers (builds.py).
 """
 
 from __future__ import annotations
@@ -10,24 +9,32 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Composed, Identifier
 
-from ventana.schema.migrate.catalog import Catalog, home_schema, read_catalog
 from ventana.schema.migrate.folder import MigrationError, Step, Unfinished
+from ventana.schema.migrate.locks import BESIDE, STRENGTH, demands
 
 Say = Callable[[str], None]
-LOCK_MS = 100  # the longest that writers wait behind a step that waits for its lock
+LOCK_MS = 100  # the longest that writers wait behind a step that waits for its locks
+BESIDE_MS = 5000  # longer than deadlock_timeout, after which an autovacuum gives way
 LOCK_TRIES = 100
 LONGEST_PAUSE_SECONDS = 2.0
-LOOK_SECONDS = 0.2
 SAY_SECONDS = 5.0
-PROGRESS = """
-select p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total
-  from pg_stat_progress_create_index p join pg_class c on c.oid = p.index_relid where c.relname = %s
+BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+TABLES = "select relname from pg_class where relname = any(%s) and relkind in ('r', 'p') and pg_table_is_visible(oid)"
+OLDEST = """
+select format('; process %%s (%%s, %%s) has been in a transaction for %%s s', a.pid,
+              coalesce(nullif(a.application_name, ''), a.backend_type), a.state,
+              extract(epoch from clock_timestamp() - a.xact_start)::integer)
+  from pg_locks l join pg_stat_activity a on a.pid = l.pid
+ where l.granted and l.relation = any(%s::regclass[]) and a.pid <> pg_backend_pid()
+   and a.xact_start < clock_timestamp() - interval '1 second'
+ order by a.xact_start limit 1
 """
 
 
@@ -41,79 +48,81 @@ class Limits:
         """Whether the time is over."""
         return self.until is not None and time.monotonic() > self.until
 
+    def milliseconds(self) -> int:
+        """What is left, as the server takes it: 0 is for ever."""
+        return 0 if self.until is None else max(1, round((self.until - time.monotonic()) * 1000))
 
-def in_transaction(
-    connection: psycopg.Connection, work: Callable[[], None], what: str, say: Say, limits: Limits
+
+def locked_tables(connection: psycopg.Connection, step: Step) -> list[str]:
+    """The tables that are there already and that the step locks, be it beside writers."""
+    asked = {demand.target for demand in demands(step) if _strength(demand.lock) >= _strength(BESIDE)}
+    return sorted(str(name) for (name,) in connection.execute(TABLES, (list(asked),)))
+
+
+def prelude(tables: list[str], limits: Limits) -> Composed:
+    """What a transaction begins with: time-outs, and first the lock that no writer feels.
+
+    Whoever else maintains a table, an autovacuum above all, is waited for with that one, and not with writers behind.
+    """
+    beside = SQL("set local lock_timeout = {}; lock table {} in share update exclusive mode;").format(
+        BESIDE_MS, SQL(", ").join(map(Identifier, tables))
+    )
+    # Each lock may wait for so long while those before it are held.
+    shortly = SQL("set local lock_timeout = {};").format(LOCK_MS // max(1, len(tables)))
+    timeout = SQL("set local statement_timeout = {};").format(limits.milliseconds())
+    return Composed([timeout, *([beside] if tables else []), shortly])
+
+
+def patiently(
+    connection: psycopg.Connection, work: Callable[[], None], what: str, tables: list[str], say: Say, limits: Limits
 ) -> None:
-    """Do `work` in one transaction as soon as it gets its locks. Raises MigrationError when a table stays busy."""
+    """Do `work`, which is one transaction on these tables, again and again until it gets its locks.
+
+    Raises MigrationError when a table stays busy, and Unfinished when the time is over; everything was taken back then.
+    """
     for attempt in range(1, LOCK_TRIES + 1):
+        if limits.over():
+            raise Unfinished(f"{what}: the time was over before it was done")
         try:
-            with connection.transaction():
-                connection.execute(f"set local lock_timeout = '{LOCK_MS}ms'")
+            with heard_of(what, say):
                 work()
             return
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            if limits.over():
-                raise Unfinished(f"{what}: a table was busy until the time was over; run it again") from None
-            if attempt % 10 == 0:
-                say(f"{what}: a table is busy, try {attempt} of {LOCK_TRIES}")
-            time.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-    raise MigrationError(f"{what}: a table was busy for {LOCK_TRIES} tries; end long transactions and run it again")
-
-
-def build_index(connection: psycopg.Connection, dsn: str, step: Step, made: Catalog, say: Say, limits: Limits) -> None:
-    """Build the step's index beside running writers, or see it built. Raises Unfinished when the time is over."""
-    name = f"index {step.index}"
-    builder: _Builder | None = None
-    started = said = time.monotonic()
-    while True:
-        found = read_catalog(connection, home_schema(connection)).get(name)
-        progress = connection.execute(PROGRESS, (step.index,)).fetchone()
-        if found is not None and found == made.get(name):
-            return
-        if builder is not None and builder.error is not None:
-            raise builder.error
-        if progress is None and (builder is None or builder.ended):
-            if found is not None:
-                say(f"{step.name}: drops {step.index}, which is {'broken' if 'invalid' in found else 'another'}")
-                connection.execute(f"drop index concurrently if exists {step.index}")
-            elif builder is not None:
-                raise MigrationError(f"{step.name}: the index was built, and is not there")
-            builder = _Builder(dsn, step)
-        if limits.over():
-            raise Unfinished(f"{step.name}: still building; it goes on, and the next run sees it built")
-        if progress is not None and time.monotonic() - said > SAY_SECONDS:
-            said = time.monotonic()
-            say(f"{step.name}: {_how_far(progress)}, {said - started:.0f} s so far")
-        builder_wait = builder.thread.join if builder is not None else time.sleep
-        builder_wait(LOOK_SECONDS)
-
-
-class _Builder:
-    """Runs the statement on a connection of its own, so that its progress can be seen, and so that it can be left."""
-
-    def __init__(self, dsn: str, step: Step) -> None:
-        self.error: psycopg.Error | None = None
-        self.thread = threading.Thread(target=self._build, args=(dsn, step), name=step.name, daemon=True)
-        self.thread.start()
-
-    @property
-    def ended(self) -> bool:
-        return not self.thread.is_alive()
-
-    def _build(self, dsn: str, step: Step) -> None:
-        try:
-            with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator") as connection:
-                # A runner that is stopped, or leaves, must not stop the build. It waits for old transactions, but
-                # nobody waits for it.
-                connection.execute("set client_connection_check_interval = 0")
-                connection.execute("set statement_timeout = 0; set lock_timeout = 0")
-                connection.execute(step.sql.encode())
         except psycopg.Error as error:
-            self.error = error
+            if not connection.closed:
+                connection.rollback()
+            if isinstance(error, psycopg.errors.QueryCanceled) and limits.over():
+                continue
+            if not isinstance(error, BUSY):
+                raise
+            if attempt % 10 == 0:
+                say(f"{what}: a table is busy, try {attempt} of {LOCK_TRIES}{_holder(connection, tables)}")
+            time.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+    raise MigrationError(f"{what}: a table was busy for {LOCK_TRIES} tries{_holder(connection, tables)}; run it again")
 
 
-def _how_far(progress: tuple[Any, ...]) -> str:
-    phase, blocks, blocks_total, tuples, tuples_total = progress
-    done, total = (blocks, blocks_total) if blocks_total else (tuples, tuples_total)
-    return f"{phase} {100 * done // total} %" if total else str(phase)
+@contextmanager
+def heard_of(what: str, say: Say) -> Iterator[None]:
+    """Say now and then that the block still goes on."""
+    over, started = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(SAY_SECONDS):
+            say(f"{what}: {time.monotonic() - started:.0f} s so far")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _strength(lock: str) -> int:
+    return STRENGTH.index(lock) if lock in STRENGTH else 0
+
+
+def _holder(connection: psycopg.Connection, tables: list[str]) -> str:
+    """Who has been in a transaction on these tables for long, in words."""
+    row = connection.execute(OLDEST, (tables,)).fetchone()
+    return str(row[0]) if row else ""
