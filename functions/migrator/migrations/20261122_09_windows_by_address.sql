@@ -201,12 +201,15 @@ $$;
 create or replace function merge_conversations_v1(p_into uuid, p_from uuid, p_now timestamptz) returns void language plpgsql as $$
 declare
     k kommo_conversations%rowtype;
+    v_newer boolean;
 begin
     perform 1 from kommo_conversations c where c.id in (p_into, p_from) order by c.id for update;
     select * into k from kommo_conversations c where c.id = p_from;
     if not found or p_into = p_from then
         return;
     end if;
+    v_newer := (select k.last_user_message_at > coalesce(c.last_user_message_at, '-infinity')
+                  from kommo_conversations c where c.id = p_into) is true;
     update kommo_messages m set conversation_id = p_into where m.conversation_id = p_from;
     update sends s set conversation_id = p_into where s.conversation_id = p_from;
     update conversation_history h set conversation_id = p_into where h.conversation_id = p_from;
@@ -222,14 +225,14 @@ begin
            message_count = c.message_count + k.message_count,
            bot_message_count = c.bot_message_count + k.bot_message_count,
            user_message_count = c.user_message_count + k.user_message_count,
-           business_address = case when k.last_user_message_at > coalesce(c.last_user_message_at, '-infinity')
-                                   then k.business_address else coalesce(c.business_address, k.business_address) end,
+           business_address = case when v_newer then k.business_address
+                                   else coalesce(c.business_address, k.business_address) end,
            last_message_at = greatest(c.last_message_at, k.last_message_at),
            last_bot_response_at = greatest(c.last_bot_response_at, k.last_bot_response_at),
            last_user_message_at = greatest(c.last_user_message_at, k.last_user_message_at),
-           window_warned_for = greatest(c.window_warned_for, k.window_warned_for),
-           window_closed_for = greatest(c.window_closed_for, k.window_closed_for),
-           needs_template = c.needs_template and k.needs_template,
+           window_warned_for = case when v_newer then k.window_warned_for else c.window_warned_for end,
+           window_closed_for = case when v_newer then k.window_closed_for else c.window_closed_for end,
+           needs_template = case when v_newer then k.needs_template else c.needs_template end,
            opted_out_at = coalesce(c.opted_out_at, k.opted_out_at),
            opted_out_by = coalesce(c.opted_out_by, k.opted_out_by),
            metadata = coalesce(k.metadata, '{}') || coalesce(c.metadata, '{}'),
