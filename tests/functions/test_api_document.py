@@ -11,6 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter
 
+from infra.local.template import Template
 from tests.functions.api_calls import Api, Events, Load
 from ventana.api.contents import Kind
 from ventana.api.document import PROBLEMS
@@ -18,7 +19,8 @@ from ventana.api.examples import MESSAGES
 from ventana.api.requests import SendRequest
 from ventana.content import COLUMN
 
-WRITTEN = Path(__file__).parents[2] / "infra" / "openapi.json"
+ROOT = Path(__file__).parents[2]
+WRITTEN, TEMPLATE = ROOT / "infra" / "openapi.json", ROOT / "template.yaml"
 
 
 @pytest.fixture
@@ -54,6 +56,16 @@ def test_every_operation_says_what_it_is(method: str, path: str, operation: dict
     for code, response in operation["responses"].items():
         assert int(code) < 400 or response["$ref"] in {*problems, "#/components/responses/Unauthorized"}
     assert ("401" in operation["responses"]) == (operation.get("security") != [])
+
+
+def test_every_operation_is_a_route_and_every_route_an_operation() -> None:
+    """And wants a token where the document says so."""
+    routes = [route for route in Template.read(TEMPLATE, {}).routes() if route.function == "Api"]
+    served = {(route.method.upper(), re.sub(r"\{\w+\}", "{}", route.path), route.guarded) for route in routes}
+    assert served == {
+        (method.upper(), re.sub(r"\{\w+\}", "{}", path), operation.get("security") != [])
+        for method, path, operation in operations()
+    }
 
 
 def test_operations_have_names_of_their_own() -> None:

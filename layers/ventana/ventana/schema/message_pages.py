@@ -106,7 +106,7 @@ def list_messages(
         "phase": phase,
         "at": after.at,
         "id": after.id,
-        "scan": scan,
+        "scan": scan if status or provider else limit + 1,
         "rows": limit + 1,
     }
     rows = database.all(_Row, query, parameters)
