@@ -59,16 +59,20 @@ def _be_direct(connection: psycopg.Connection, dsn: str) -> None:
 
     Looked at before the lock is asked for: it would stay with a session of the pooler when we are gone.
     """
+    pooler = MigrationError(
+        "this is a transaction pooler: sessions change hands after each transaction, and with them the lock that keeps "
+        "two runs apart; nothing was changed: connect to Postgres itself, or to a pooler in session mode"
+    )
     with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator") as other:
         for _ in range(LOOKS):
-            ours = connection.execute(SESSION).fetchone()
+            # A pooler that takes sessions in turn swaps ours; one that takes the last used gives it to the other.
+            ours = {connection.execute(SESSION).fetchone() for _ in range(LOOKS)}
             with other.transaction():
-                if ours == other.execute(SESSION).fetchone() or ours != connection.execute(SESSION).fetchone():
-                    raise MigrationError(
-                        "this is a transaction pooler: its sessions change hands after each transaction, and with them "
-                        "the lock that keeps two runs apart; nothing was changed: connect to Postgres itself, or in "
-                        "session mode"
-                    )
+                # In this order: where there is one session for all, the other has it now, and we would wait for it.
+                if len(ours) > 1 or other.execute(SESSION).fetchone() in ours:
+                    raise pooler
+                if connection.execute(SESSION).fetchone() not in ours:
+                    raise pooler
 
 
 def _true(connection: psycopg.Connection, query: LiteralString, *parameters: object) -> bool:
