@@ -13,8 +13,8 @@ from ventana.api.bodies import Api
 TITLE = "Ventana"
 VERSION = "1"
 ABOUT = """
-Send WhatsApp messages through Kommo, Twilio and Meta, inside the 24-hour customer-service window, and see what became
-of them. Every error is application/problem+json with a stable `code`.
+Send WhatsApp messages through providers, inside the 24-hour customer-service window, and see what becomes of them.
+Every error is application/problem+json with a stable `code`.
 """
 PROBLEM: dict[str, Any] = {
     "type": "object",

@@ -11,10 +11,9 @@ MESSAGES: dict[str, Any] = {
         "value": {"conversation_id": CONVERSATION, "type": "text", "text": {"body": "Yes, it is in stock."}},
     },
     "template": {
-        "summary": "A template that begins a conversation",
+        "summary": "A template, which the window does not keep back",
         "value": {
-            "provider": "meta",
-            "to": "+5511987654321",
+            "conversation_id": CONVERSATION,
             "type": "template",
             "template": {"name": "order_ready", "language": "es"},
         },
