@@ -27,6 +27,7 @@ from ventana.providers import PROVIDERS, indications_named, limits_named, provid
 from ventana.schema.connection import Database
 from ventana.schema.dispatch import (
     BUSY,
+    CROWDED,
     Claim,
     claim_outbound,
     find_indicated,
@@ -58,6 +59,8 @@ WAITED_FOR_SECONDS = 1.5  # what is due within this is waited for here: pace, mo
 QUEUED_FOR_SECONDS = 120.0  # what is due within this waits in the queue, and keeps its conversation's place there
 RECEIVES = 40  # then a turn that waits is left to the sweep: the queue counts waits among the receives of the broken
 BUSY_SECONDS = 1.0  # another sender's message is mostly on its way by then, long before its lease ends
+IN_A_CROWD = 2  # so often a reply waits here for an address that others use up; then senders are for other addresses
+LONGEST_CROWDED_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 60  # before a turn is tried again that failed for a reason of ours
 FINISH_AGAIN_SECONDS = 0.5
 CALLS_A_SEND = 3  # as many as a provider's send makes at most
@@ -113,12 +116,15 @@ def take_turn(record: SQSRecord, context: LambdaContext) -> None:
     """Send what is in line up to the message that the turn is for. Raises TryAgain when the turn is to come again."""
     lane = _lane(record)
     lease, margin = timedelta(seconds=settings.lease_seconds), timedelta(seconds=settings.window_margin_seconds)
+    waits = 0
     while context.get_remaining_time_in_millis() > NEEDED_MS:
         claim = claim_outbound(database, record.body, lane, PACES, lease, margin)
         if claim.outcome == "wait":
-            if not _waited(record, lane, claim):
+            waits += 1
+            if not _waited(record, lane, claim, in_a_crowd=waits > IN_A_CROWD):
                 return
         elif claim.outcome == "claimed":
+            waits = 0
             status = _deliver(claim, context)
             if claim.message_id == record.body and status != "queued":
                 return
@@ -152,12 +158,16 @@ def _receives(record: SQSRecord) -> int:
     return int(record.attributes.approximate_receive_count)
 
 
-def _waited(record: SQSRecord, lane: str, claim: Claim) -> bool:
+def _waited(record: SQSRecord, lane: str, claim: Claim, in_a_crowd: bool) -> bool:
     """Wait here, if that is soon over; otherwise give the turn back to the queue, or to the sweep (False)."""
     seconds = claim.wait_seconds or 0.0
     if claim.reason == BUSY:
         seconds = min(seconds, BUSY_SECONDS)
-    if seconds <= WAITED_FOR_SECONDS:
+    # Bulk sends have senders of their own, which may as well wait here.
+    away = in_a_crowd and claim.reason == CROWDED and lane == "reply"
+    if away:
+        seconds = max(seconds, back_off(_receives(record), FIRST_RETRY_SECONDS, LONGEST_CROWDED_SECONDS))
+    elif seconds <= WAITED_FOR_SECONDS:
         time.sleep(max(0.0, seconds))
         return True
     count("TurnsWaiting")

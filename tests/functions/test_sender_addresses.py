@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -11,6 +12,7 @@ import pytest
 
 from tests.functions.sending import STATE, Desk, Peer, pace
 from ventana.providers.base import Pace
+from ventana.schema.dispatch import BUSY, CROWDED, Claim
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
@@ -66,6 +68,57 @@ def test_pace_is_kept_by_waiting_here_where_the_wait_is_short(
     assert desk.deliver(messages[-1]) is None
     assert peer.sent() == [str(number) for number in range(6)]
     assert desk.delays == []
+
+
+class Crowd:
+    """An address whose every free moment others have just used up, for so many looks."""
+
+    def __init__(self, desk: Desk, looks: int) -> None:
+        self._claim, self._looks, self.left = desk.app.claim_outbound, looks, looks
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self.left:
+            return self._claim(*arguments)
+        self.left -= 1
+        nothing = dict.fromkeys(Claim.__dataclass_fields__)
+        return Claim(**{**nothing, "outcome": "wait", "reason": CROWDED, "wait_seconds": 0.01})  # type: ignore[arg-type]
+
+
+def test_a_reply_in_a_crowd_leaves_its_sender_to_other_addresses(
+    desk: Desk, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise whoever answers from another address waits until the crowd of this one has gone."""
+    monkeypatch.setattr(desk.app, "claim_outbound", crowd := Crowd(desk, 10))
+    message_id = desk.accept(desk.customer())
+    assert desk.deliver(message_id) == message_id
+    assert crowd.left == 7, "two waits here, and the third in the queue"
+    desk.time_passes()
+    assert desk.turn(receives=4) == message_id
+    first, later = (seconds for _, seconds in desk.delays)
+    assert 1 <= first <= 2 < later <= 16
+    crowd.left = 0
+    desk.time_passes()
+    assert desk.turn() is None
+
+
+def test_a_bulk_send_in_a_crowd_waits_where_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.app, "claim_outbound", Crowd(desk, 10))
+    assert desk.deliver(desk.accept(desk.customer(), lane="bulk"), "bulk") is None
+    assert desk.delays == []
+
+
+def test_the_reasons_to_wait_are_those_that_the_sender_knows(
+    desk: Desk, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace(desk, monkeypatch, Pace(messages_per_second=0.1))
+    first, second = desk.accept(desk.customer()), desk.accept(desk.customer())
+    app = desk.app
+
+    def look(message_id: str) -> Any:
+        return app.claim_outbound(app.database, message_id, "reply", app.PACES, timedelta(1), timedelta(0))
+
+    assert look(first).outcome == "claimed"
+    assert (look(first).reason, look(second).reason) == (BUSY, CROWDED)
 
 
 def test_a_throttled_address_slows_down_ever_more_and_recovers(desk: Desk, peer: Peer, rows: Rows) -> None:

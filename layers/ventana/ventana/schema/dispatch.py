@@ -41,6 +41,8 @@ select provider, business_address, provider_message_id from kommo_messages
 """
 BUSY = "another sender is at it"
 """The reason of claim_outbound_v2 to wait for a lease: it may last long, and mostly ends soon."""
+CROWDED = "the address is not to send more at once"
+"""Its reason to wait for the pace of an address, which all who wait try to use at the same moment."""
 TRIES_UNREACHABLE = 8
 TRIES_THROTTLED = 20  # a provider that is merely busy is waited for longer
 KINDS: tuple[tuple[type[SendError], str], ...] = (
