@@ -39,24 +39,39 @@ class Component:
 
 
 def components(rehearsed: Iterable[Rehearsed], found: Catalog) -> list[Component]:
-    """What these versions made, beside what is there; each part once, as the last version leaves it."""
+    """What these versions made, beside what is there; each part once, as the last version leaves it.
+
+    A table that came as a whole stands for its columns and constraints, unless one of them is not as it should be.
+    """
     made: dict[str, tuple[str, str]] = {}
+    whole: set[str] = set()
     last: Catalog = {}
     for version in rehearsed:
         last = version.after
+        tables = {name.partition(" ")[2] for name in version.made if name.startswith("table ")}
+        whole |= {name for name in version.made if _table_of(name) in tables}
         for name, definition in version.made.items():
             former = version.before.get(name, "")
             label = f"{name} nullable" if " not null" in former and " not null" not in definition else name
             made[name] = (made[name][0] if name in made and label == name else label, definition)
     parts = []
     for name, (label, definition) in made.items():
-        if name not in last:  # a later version took it away
+        state = _state(definition, found.get(name))
+        if name not in last or (name in whole and label == name and state == "present"):
             continue
         kind, _, rest = label.partition(" ")
         if kind in ("constraint", "trigger"):
             rest = rest.rpartition(" on ")[0]
-        parts.append(Component(kind, rest, _state(definition, found.get(name))))
+        parts.append(Component(kind, rest.partition("(")[0] + "()" if kind == "function" else rest, state))
     return parts
+
+
+def _table_of(name: str) -> str:
+    """The table that a column or constraint is a part of; nothing else is part of one."""
+    kind, _, rest = name.partition(" ")
+    if kind == "constraint":
+        return rest.rpartition(" on ")[2]
+    return rest.partition(".")[0] if kind == "column" else ""
 
 
 def _state(expected: str, found: str | None) -> str:
