@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 import pytest
 
+from tests.schema.conftest import rows
 from ventana.messages import Customer, InboundMessage, Item, ReportedStatus, StatusUpdate
 from ventana.schema.connection import Database
 from ventana.schema.inbound import RECORD_INBOUND, as_json, dumped, record_inbound
@@ -106,7 +106,3 @@ def record(databases: Sequence[Database], everything: Sequence[Item]) -> None:
 
     with ThreadPoolExecutor(len(databases)) as pool:
         list(pool.map(record_every, range(len(databases))))
-
-
-def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    return database.call(lambda connection: connection.execute(query, parameters).fetchall())
