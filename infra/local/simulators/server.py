@@ -56,6 +56,7 @@ class Simulators:
         self._referee = Referee(self._windows, self._ledger)
         self._functions: Mapping[str, Function] = {}
         self._events: Callable[[], list[dict[str, Any]]] = list
+        self._written: set[bytes] = set()
         self._closing = threading.Event()
         self._exchange = Exchange(self._ledger, self._faults, self._referee, self._closing)
         self._server = HttpServer(self._answer, port)
@@ -76,7 +77,12 @@ class Simulators:
         self._server.stop()
 
     def saw(self, request: Request) -> None:
-        """Be told of a webhook that the gateway took: whoever wrote it, the customer in it wrote to us."""
+        """Be told of a webhook that the gateway took: whoever wrote it, the customer in it wrote to us.
+
+        Of those that were written here it is known better when.
+        """
+        if request.body in self._written:
+            return
         for simulator in self._simulators.values():
             for heard in simulator.heard(request.path, request.body):
                 self._windows.hear(simulator.name, heard)
@@ -141,7 +147,11 @@ class Simulators:
         for heard in simulator.heard(urlsplit(webhook.url).path, webhook.body):
             # Not every webhook tells when it was written.
             self._windows.hear(provider, replace(heard, at=heard.at - letter.age) if provider == "twilio" else heard)
-        return json_response(200, {"status": 0 if lose else post(webhook), "message_id": message_id})
+        self._written.add(webhook.body)
+        try:
+            return json_response(200, {"status": 0 if lose else post(webhook), "message_id": message_id})
+        finally:
+            self._written.discard(webhook.body)
 
     def _invoke(self, name: str, request: Request) -> Response:
         try:
