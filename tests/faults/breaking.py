@@ -99,7 +99,7 @@ def workers_killed(state: Path) -> Iterator[None]:
 
     def kill() -> None:
         while not over.wait(KILL_EVERY_SECONDS):
-            for process in _writing_to(state, "*Webhook.log"):
+            for process in writing_to(state, "*Webhook.log"):
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
@@ -115,13 +115,13 @@ def workers_killed(state: Path) -> Iterator[None]:
 @contextmanager
 def database_and_queue_away(server: Server, state: Path) -> Iterator[None]:
     """Nothing is left to write to. The queue does not come back: it has no disk here."""
-    for process in _writing_to(state, "moto.log"):
+    for process in writing_to(state, "moto.log"):
         os.kill(process, signal.SIGKILL)
     with server.killed():
         yield
 
 
-def _writing_to(state: Path, log: str) -> list[int]:
+def writing_to(state: Path, log: str) -> list[int]:
     """Processes of the local system by their log."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

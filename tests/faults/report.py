@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from tests.faults.load import Sent
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DRAINED_WITHIN_SECONDS = 60.0
 FOUND = "select provider_message_id, count(*) from kommo_messages where provider_message_id = any(%s) group by 1"
@@ -61,17 +66,25 @@ def spilled_so_far(state: Path) -> int:
     return sum(json.loads(line).get("spilled", 0) for line in lines if '"spilled"' in line)
 
 
-def table(rows: list[Row]) -> str:
-    """The figures for a person."""
-    names = [field.name.replace("_s", " s").replace("_", " ") for field in fields(Row)]
-    cells = [names, *([str(value) for value in astuple(row)] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+def table(rows: Sequence[DataclassInstance]) -> str:
+    """The figures for a person: a line for each, under the names of its fields."""
+    return aligned([names(rows), *([str(value) for value in astuple(row)] for row in rows)])
+
+
+def names(rows: Sequence[DataclassInstance]) -> list[str]:
+    """What the figures of each row are called."""
+    return [re.sub("_s$", " s", field.name).replace("_", " ") for field in fields(rows[0])]
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Columns of cells, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        for line in cells
+        for line in lines
     )
 
 
