@@ -100,6 +100,24 @@ def test_the_sender_publishes_what_became_of_a_message(desk: Desk, bus: Bus) -> 
     assert [event["detail"]["status"] for event in bus()] == ["sending", "sent"]
 
 
+def test_the_api_publishes_what_a_person_has_changed(load: Load, events: Events, rows: Rows, bus: Bus) -> None:
+    ((conversation,),) = rows(
+        "insert into kommo_conversations (provider, phone) values ('meta', '+5511987654321') returning id::text"
+    )
+    app = load("api")
+
+    def call(method: str, path: str) -> None:
+        assert app.handler(events["http"](method, path), Context())["statusCode"] == 200
+
+    happened_ids = happened(rows)
+    call("GET", f"/v1/conversations/{conversation}")
+    assert bus() == [], "who only looks publishes nothing"
+    call("POST", f"/v1/conversations/{conversation}/resolve")
+    heard = bus()
+    assert ids(heard)[0] in happened_ids
+    assert [event["detail"].get("change") for event in heard] == [None, "resolved"]
+
+
 def test_what_the_bus_refused_comes_again_under_the_same_id(
     outbox: Outbox, rows: Rows, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
