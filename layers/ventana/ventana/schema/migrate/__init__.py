@@ -1,6 +1,6 @@
 """The migration runner: applies the folder of SQL files to a database, once each, in order, whoever starts it.
 
-    python -m ventana.schema.migrate up | plan | verify | revert | baseline  [--to VERSION] [--dsn DSN]
+    python -m ventana.schema.migrate up | plan | verify | revert | baseline | backfill  [--to VERSION] [--dsn DSN]
 
 A version is a file of steps (folder.py). Each is done in a way that a database in use does not feel (steps.py) and is
 written into `ventana_meta` in the same commit (ledger.py). What a database should consist of is found out by rehearsing
@@ -16,10 +16,12 @@ from pathlib import Path
 
 import psycopg
 
+from ventana.schema.backfill import backfill
 from ventana.schema.migrate.exclusive import exclusive
 from ventana.schema.migrate.folder import Ahead, Drift, Locked, Migration, MigrationError, Unfinished, load
 from ventana.schema.migrate.runner import Outcome, Runner
 from ventana.schema.migrate.steps import Limits
+from ventana.schema.migrate.stopping import asked_to_stop
 
 __all__ = [
     "ACTIONS",
@@ -36,7 +38,7 @@ __all__ = [
 ]
 FOLDER = Path(__file__).parents[5] / "functions" / "migrator" / "migrations"  # of a checkout; the function says its own
 LOCK_WAIT_SECONDS = 60.0
-ACTIONS = ("up", "plan", "verify", "revert", "baseline")
+ACTIONS = ("up", "plan", "verify", "revert", "baseline", "backfill")
 
 
 def run(
@@ -56,6 +58,7 @@ def run(
     up        apply what is pending; `dry`: take it back  plan      show what would run; changes nothing
     verify    compare the database with the folder        revert    undo what is after `to` (default: the last one)
     baseline  adopt a database that has the schema already, as far as it is the same
+    backfill  compute the windows of old conversations; ends early after a signal, and goes on in the next run
 
     Waits `lock_seconds` for another run to end, and works for `seconds` at most. A revert refuses to lose conversations
     that the former schema cannot hold, unless it may `archive` them. Raises MigrationError (Drift, Ahead, Locked,
@@ -75,6 +78,8 @@ def run(
             return runner.plan(to)
         if action == "verify":
             return runner.verify()
+        if action == "backfill":
+            return _backfill(runner)
         runner.ledger.checked(migrations)  # a folder that does not fit is told so at once, whoever holds the lock
         with exclusive(connection, dsn, lock_seconds if seconds is None else min(lock_seconds, seconds), say):
             if action == "up" and dry:
@@ -86,3 +91,16 @@ def run(
                 case "baseline":
                     return runner.baseline(to)
             return runner.up(to)
+
+
+def _backfill(runner: Runner) -> Outcome:
+    """Here, and not a command of its own: it needs the same database, the same ledger, and the same Lambda function.
+
+    It takes no lock of a run: a deployment must not wait for it.
+    """
+    pending = runner.ledger.pending(runner.migrations, None)
+    if pending:
+        raise MigrationError(f"{pending[0].version} is pending: run `up` before `backfill`; nothing was changed")
+    with asked_to_stop() as stopped:
+        progress = backfill(runner.connection, runner.say, lambda: runner.limits.over() or stopped())
+    return Outcome("backfill", pending=[] if progress.finished else ["backfill"])
