@@ -41,9 +41,9 @@ MESSAGE = InboundMessage("meta", "1065", "wamid.1", Customer(phone="+55119876543
         ("START", False),
         ("unstop", False),
         ("Alta", False),
-        ("VOLVER", False),
-        ("voltar.", False),
         # talk
+        ("VOLVER", None),
+        ("voltar.", None),
         ("", None),
         ("🛑", None),
         ("?", None),

@@ -34,8 +34,8 @@ OUT = frozenset(
         "interromper promocoes",
     }
 )
-# Somebody who has not opted out may write any of these: it changes nothing for them.
-IN = frozenset({"start", "unstop", "alta", "darme de alta", "volver", "voltar"})
+# VOLVER and VOLTAR are missing, because menus have them: a wish to hear nothing must not end by a step back.
+IN = frozenset({"start", "unstop", "alta", "darme de alta"})
 
 LONGEST = 80
 """No wish is longer, decorations included; other texts are not looked at any closer."""
