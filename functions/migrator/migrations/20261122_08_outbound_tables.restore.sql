@@ -1,4 +1,5 @@
--- Since the revert the former version has gone on: what it dealt with, and whom it joined, does not come back as it was.
+-- Since the revert the former version has gone on: what it dealt with, and whom it joined, does not come back as it
+-- was.
 do $$
 declare
     v_table text;
@@ -31,8 +32,9 @@ begin
     foreach v_table in array array['former_windows', 'send_pairs', 'conversation_history'] loop
         v_table := '20261122_08_outbound_tables__' || v_table;
         if to_regclass(format('ventana_archive.%I', v_table)) is not null then
-            execute format('delete from ventana_archive.%I a
-                             where not exists (select from kommo_conversations c where c.id = a.conversation_id)', v_table);
+            execute format('
+                delete from ventana_archive.%I a
+                 where not exists (select from kommo_conversations c where c.id = a.conversation_id)', v_table);
         end if;
     end loop;
 end;

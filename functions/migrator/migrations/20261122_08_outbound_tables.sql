@@ -48,10 +48,12 @@ create table business_addresses (
     primary key (provider, address)
 );
 comment on table business_addresses is 'Our numbers and accounts: how fast they may send, and whether they can';
-comment on column business_addresses.messages_per_second is 'At most so many in any second; null: as the provider allows';
+comment on column business_addresses.messages_per_second is
+'At most so many in any second; null: as the provider allows';
 comment on column business_addresses.fallback_template is
 'Goes instead of a free-form message that finds its window shut and may be replaced, where it names no other';
-comment on column business_addresses.free_at is 'When the next message would go if all came evenly; the sum of what was taken';
+comment on column business_addresses.free_at is
+'When the next message would go if all came evenly; the sum of what was taken';
 comment on column business_addresses.stopped_at is
 'Since when the provider refuses our account there; one message tries again at probe_at, and the others wait';
 
@@ -61,7 +63,8 @@ create table send_pairs (
     free_at timestamptz not null,
     primary key (conversation_id, business_address)
 );
-comment on table send_pairs is 'How fast one customer has been sent to from one address: free_at as in business_addresses';
+comment on table send_pairs is
+'How fast one customer has been sent to from one address: free_at as in business_addresses';
 
 -- A window is per customer and business address. That of the address that was written to last is on the conversation
 -- itself, so that the common customer, who knows one address of ours, costs no further row.
@@ -87,7 +90,8 @@ create table idempotency_keys (
     created_at timestamptz not null,
     primary key (caller, key)
 );
-comment on table idempotency_keys is 'What a caller was answered, for eight days: the same request gets the same answer';
+comment on table idempotency_keys is
+'What a caller was answered, for eight days: the same request gets the same answer';
 create index idempotency_keys_created_at_idx on idempotency_keys (created_at);
 
 create table conversation_history (
@@ -98,7 +102,8 @@ create table conversation_history (
     changed_by text not null,
     detail jsonb not null default '{}'
 );
-comment on table conversation_history is 'Who did what with a conversation: escalated, assigned, tagged, noted, resolved, closed, reopened';
+comment on table conversation_history is
+'Who did what with a conversation: escalated, assigned, tagged, noted, resolved, closed, reopened, opted out or in';
 create index conversation_history_conversation_idx on conversation_history (conversation_id, id);
 
 -- What the former version accepted: what is on its way already, and what follows while this is deployed.
@@ -108,7 +113,8 @@ create function adopt_send_v1(p_message_id uuid, p_now timestamptz) returns void
     select m.id, m.conversation_id, m.provider, coalesce(m.business_address, ''),
            case m.delivery_status when 'sending' then 'sending' when 'uncertain' then 'uncertain' else 'ready' end,
            coalesce(m.metadata -> 'send' ->> 'lane', 'reply'),
-           case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) else p_now + interval '1 minute' end,
+           case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now)
+                                  else p_now + interval '1 minute' end,
            coalesce((m.metadata -> 'send' ->> 'expires_at')::timestamptz, p_now + interval '24 hours'),
            case m.delivery_status when 'sending' then coalesce(m.lease_until, p_now) end,
            case when m.delivery_status in ('sending', 'uncertain') then m.created_at end, m.attempts
@@ -117,14 +123,6 @@ create function adopt_send_v1(p_message_id uuid, p_now timestamptz) returns void
        and m.delivery_status in ('accepted', 'queued', 'sending', 'uncertain')
     on conflict (message_id) do nothing;
 $$;
-select count(adopt_send_v1(m.id, now())) from (
-    select id, created_at from kommo_messages
-     where delivery_status in ('accepted', 'queued', 'sending')
-    union
-    select id, created_at from kommo_messages
-     where provider_message_id is null and delivery_status in ('sending', 'uncertain')
-    order by created_at, id
-) m;
 alter function accept_outbound_v1(uuid, uuid, text, text, text, text, interval, timestamptz) rename to accept_text_v1;
 create function accept_outbound_v1(
     p_id uuid, p_conversation_id uuid, p_provider text, p_to text, p_content_type text, p_content text,
@@ -138,3 +136,11 @@ begin
     perform adopt_send_v1(p_id, p_now);
 end;
 $$;
+select count(adopt_send_v1(m.id, now())) from (
+    select id, created_at from kommo_messages
+     where delivery_status in ('accepted', 'queued', 'sending')
+    union
+    select id, created_at from kommo_messages
+     where provider_message_id is null and delivery_status in ('sending', 'uncertain')
+    order by created_at, id
+) m;

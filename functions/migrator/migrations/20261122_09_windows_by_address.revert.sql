@@ -1,5 +1,6 @@
 -- Two rows turn out to be one customer: all messages come under the first, and the second goes.
-create or replace function merge_conversations_v1(p_into uuid, p_from uuid, p_now timestamptz) returns void language plpgsql as $$
+create or replace function merge_conversations_v1(p_into uuid, p_from uuid, p_now timestamptz)
+returns void language plpgsql as $$
 declare
     k kommo_conversations%rowtype;
 begin

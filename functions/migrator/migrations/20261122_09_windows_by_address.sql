@@ -198,7 +198,8 @@ end;
 $$;
 
 -- As before, and with what was added to a conversation since: sends, history, windows at other addresses.
-create or replace function merge_conversations_v1(p_into uuid, p_from uuid, p_now timestamptz) returns void language plpgsql as $$
+create or replace function merge_conversations_v1(p_into uuid, p_from uuid, p_now timestamptz)
+returns void language plpgsql as $$
 declare
     k kommo_conversations%rowtype;
     v_newer boolean;

@@ -1,4 +1,5 @@
--- How a message moves from state to state, its row in sends with it, and what becomes of one that found its window shut.
+-- How a message moves from state to state, its row in sends with it, and what becomes of one that found its window
+-- shut.
 
 -- As move_message_v1, and: uncertain becomes sending where the provider turns out to have it; expired and cancelled are
 -- only for what no provider was given; the row in sends goes, stays or waits as the new state wants it.
@@ -91,8 +92,8 @@ begin
 end;
 $$;
 
--- Brings the row in sends in line with what a sender of the former version, who writes to kommo_messages alone, did with
--- the message. The caller has locked both; says whether anything had to be changed.
+-- Brings the row in sends in line with what a sender of the former version, who writes to kommo_messages alone, did
+-- with the message. The caller has locked both; says whether anything had to be changed.
 create function follow_former_v1(m kommo_messages, s sends, p_now timestamptz) returns boolean language plpgsql as $$
 begin
     if m.delivery_status in ('failed', 'expired', 'cancelled') then
@@ -130,7 +131,8 @@ $$;
 
 -- What a message holds as it would go now. Rows of the former version have their text alone.
 create function content_of_v1(p_metadata jsonb, p_content text) returns jsonb language sql immutable as $$
-    select coalesce(p_metadata -> 'sent_as', p_metadata -> 'content', jsonb_build_object('type', 'text', 'body', p_content));
+    select coalesce(p_metadata -> 'sent_as', p_metadata -> 'content',
+                    jsonb_build_object('type', 'text', 'body', p_content));
 $$;
 
 -- A message that found its window shut, and that no provider has: becomes its fallback template, is held, or fails.
@@ -240,7 +242,8 @@ begin
         continue when not exists (select from kommo_messages m where m.id = v_id and m.business_address = p_address);
         perform return_message_v1(v_id, 'ready', null, p_now, 'customer', null, null);
         update sends s set business_address = p_address, due_at = p_now + interval '1 minute' where s.message_id = v_id;
-        v_turns := v_turns || jsonb_build_object('message_id', v_id, 'conversation_id', p_conversation_id, 'lane', v_lane);
+        v_turns := v_turns || jsonb_build_object('message_id', v_id, 'conversation_id', p_conversation_id,
+                                                 'lane', v_lane);
     end loop;
     return v_turns;
 end;

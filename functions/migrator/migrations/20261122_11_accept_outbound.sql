@@ -99,7 +99,7 @@ begin
     elsif v_decision = 'closed' then
         outcome := 'window_closed';
         closed_at := address_window_closed_at_v1(c, v_address);
-        closed_at := case when closed_at > p_now then p_now else closed_at end;  -- by the provider's word, or the margin
+        closed_at := case when closed_at > p_now then p_now else closed_at end;  -- by the provider's word, or margin
     else
         outcome := 'accepted';
         status := case v_decision when 'hold' then 'held' else 'accepted' end;
@@ -119,7 +119,8 @@ begin
                         'content', v_part -> 'content',
                         'send', jsonb_strip_nulls(jsonb_build_object(
                             -- One template is enough: later parts of a text that finds the window shut fail.
-                            'if_window_closed', case when v_policy = 'template' and v_place > 1 then 'reject' else v_policy end,
+                            'if_window_closed', case when v_policy = 'template' and v_place > 1 then 'reject'
+                                                     else v_policy end,
                             'fallback', case v_place when 1 then p_request -> 'fallback' end,
                             'from', p_request ->> 'from', 'lane', v_lane, 'reply_to', p_request ->> 'reply_to',
                             'options', p_request -> 'options', 'expires_at', v_expires_at, 'send_at', v_send_at,
@@ -160,7 +161,8 @@ returns timestamptz language sql stable as $$
 $$;
 
 -- The messages are in the queue: the sweep looks at them later, unless a sender was faster.
-create function mark_queued_v1(p_ids uuid[], p_now timestamptz default clock_timestamp()) returns void language sql as $$
+create function mark_queued_v1(p_ids uuid[], p_now timestamptz default clock_timestamp())
+returns void language sql as $$
     with queued as (
         update kommo_messages m set delivery_status = 'queued'
          where m.id = any(p_ids) and m.delivery_status = 'accepted' returning m.id

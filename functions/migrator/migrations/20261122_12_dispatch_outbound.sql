@@ -10,8 +10,8 @@ $$;
 
 -- Takes a message of a conversation exclusively for one sender: the first in line up to p_id, the window checked again.
 -- Outcomes: claimed | wait (wait_seconds, reason) | done (p_id needs no sender any more) | not_found.
--- p_paces: by provider, messages_per_second, pair_seconds and pair_burst. p_lane: whose turn it is; bulk leaves what may
--- come at once to replies. p_now: the clock, for tests; it is read after waiting for locks otherwise.
+-- p_paces: by provider, messages_per_second, pair_seconds and pair_burst. p_lane: whose turn it is; bulk leaves what
+-- may come at once to replies. p_now: the clock, for tests; it is read after waiting for locks otherwise.
 create function claim_outbound_v2(
     p_id uuid, p_lane text, p_paces jsonb, p_lease interval, p_margin interval, p_now timestamptz default null
 ) returns table (
@@ -43,7 +43,8 @@ begin
            and h.conversation_id = k.conversation_id and h.phase in ('ready', 'sending')
          order by h.send_order limit 1;
         if v_head is null then
-            outcome := case when exists (select from kommo_messages k where k.id = p_id and k.delivery_status is not null)
+            outcome := case when exists (select from kommo_messages k
+                                          where k.id = p_id and k.delivery_status is not null)
                             then 'done' else 'not_found' end;
             return next;
             return;
@@ -58,7 +59,8 @@ begin
             v_until := s.lease_until;
             reason := 'another sender is at it';
         elsif s.phase = 'sending' then
-            perform move_message_v2(v_head, 'uncertain', v_now, 'lease', null, 'the sender stopped while it was sending');
+            perform move_message_v2(v_head, 'uncertain', v_now, 'lease', null,
+                                    'the sender stopped while it was sending');
             continue;
         elsif s.expires_at <= v_now then
             perform move_message_v2(v_head, 'expired', v_now, 'sender', 'expired', 'it could not be sent in its time');
@@ -77,7 +79,8 @@ begin
             continue;
         elsif c.opted_out_at is not null
               and (s.lane = 'bulk' or content_of_v1(m.metadata, m.content) ->> 'type' = 'template') then
-            perform move_message_v2(v_head, 'failed', v_now, 'sender', 'opted_out', 'the customer wants no such messages');
+            perform move_message_v2(v_head, 'failed', v_now, 'sender', 'opted_out',
+                                    'the customer wants no such messages');
             continue;
         end if;
 
@@ -89,7 +92,9 @@ begin
         v_per_second := coalesce(a.messages_per_second, (p_paces -> m.provider ->> 'messages_per_second')::numeric, 80);
         v_gap := even_gap_v1(v_per_second);
         v_pair_gap := make_interval(secs => coalesce((p_paces -> m.provider ->> 'pair_seconds')::double precision, 0));
-        select k.free_at into v_pair_free_at from send_pairs k
+        select k.free_at - v_pair_gap
+                           * greatest(coalesce((p_paces -> m.provider ->> 'pair_burst')::integer, 1) - 1, 0)
+          into v_pair_free_at from send_pairs k
          where k.conversation_id = c.id and k.business_address = s.business_address for no key update;
         if a.probe_at > v_now then
             -- While one tries, who waits for it looks soon whether it got through, and not only when its lease is over.
@@ -101,10 +106,8 @@ begin
         elsif a.slowed_until > v_now then
             v_until := a.slowed_until;
             reason := 'the address is slowed down';
-        elsif v_pair_free_at - v_pair_gap * greatest(coalesce((p_paces -> m.provider ->> 'pair_burst')::integer, 1) - 1, 0)
-              > v_now then
-            v_until := v_pair_free_at
-                       - v_pair_gap * greatest(coalesce((p_paces -> m.provider ->> 'pair_burst')::integer, 1) - 1, 0);
+        elsif v_pair_free_at > v_now then
+            v_until := v_pair_free_at;
             reason := 'the customer is not to be sent more at once';
         else
             -- Where nothing may come at once, replies are a quarter of a gap ahead of bulk.
@@ -167,11 +170,14 @@ begin
     if exists (
         select from kommo_messages m join sends s on s.message_id = m.id
          where m.id = p_id and m.delivery_status in ('accepted', 'queued')
-           and (s.phase not in ('ready', 'sending') or s.not_before > p_now or s.expires_at <= p_now
+           and (s.phase not in ('ready', 'sending') or s.not_before > p_now
+                or (m.metadata -> 'send' ->> 'expires_at')::timestamptz <= p_now
                 or content_of_v1(m.metadata, m.content) ->> 'type' <> 'text'
-                or exists (select from sends h
+                -- A former sender leaves the rows in sends of what it has sent: where it is alone, only the messages tell.
+                or exists (select from sends h join kommo_messages k on k.id = h.message_id
                             where h.conversation_id = s.conversation_id and h.phase in ('ready', 'sending')
-                              and h.send_order < s.send_order)))
+                              and h.send_order < s.send_order and k.provider_message_id is null
+                              and k.delivery_status in ('accepted', 'queued', 'sending'))))
     then
         outcome := 'leased';
         return next;

@@ -24,7 +24,8 @@ $$;
 
 -- Tries a message again that failed or expired; as a row of its own where a provider had it. What went instead of it is
 -- forgotten: it is decided anew.
--- Outcomes: accepted, held (message_id: the row that goes now), window_closed, opted_out, uncertain, not_failed, not_found.
+-- Outcomes: accepted, held (message_id: the row that goes now), window_closed, opted_out, uncertain, not_failed,
+-- not_found.
 create function retry_message_v1(
     p_id uuid, p_by text, p_expires_in interval, p_margin interval, p_now timestamptz default clock_timestamp()
 ) returns table (outcome text, message_id uuid, conversation_id uuid, lane text) language plpgsql as $$
@@ -73,7 +74,8 @@ begin
     outcome := case v_decision when 'hold' then 'held' else 'accepted' end;
     v_metadata := v_metadata
                   || case v_decision when 'template' then jsonb_build_object('sent_as', v_fallback) else '{}' end
-                  || jsonb_build_object('send', v_send || jsonb_build_object('try', 1, 'expires_at', p_now + p_expires_in));
+                  || jsonb_build_object(
+                      'send', v_send || jsonb_build_object('try', 1, 'expires_at', p_now + p_expires_in));
     if m.provider_message_id is not null then
         message_id := gen_random_uuid();
         insert into kommo_messages (id, conversation_id, provider, business_address, role, content, content_type,
@@ -81,7 +83,8 @@ begin
         values (retry_message_v1.message_id, m.conversation_id, m.provider, m.business_address, m.role, m.content,
                 m.content_type, outcome, false, v_metadata || jsonb_build_object('replaces', m.id), p_now, p_now);
         update kommo_messages k
-           set metadata = k.metadata || jsonb_build_object('replaced_by', retry_message_v1.message_id) where k.id = m.id;
+           set metadata = k.metadata || jsonb_build_object('replaced_by', retry_message_v1.message_id)
+         where k.id = m.id;
     else
         update kommo_messages k
            set delivery_status = outcome, metadata = v_metadata, error_code = null, error_text = null where k.id = m.id;
@@ -156,11 +159,13 @@ begin
         lane := s.lane;
         case p_as
             when 'sent' then perform move_message_v2(p_id, 'sent', p_now, p_by, null, null);
-            when 'failed' then perform move_message_v2(p_id, 'failed', p_now, p_by, 'settled', 'it did not reach the customer');
+            when 'failed' then perform move_message_v2(p_id, 'failed', p_now, p_by, 'settled',
+                                                       'it did not reach the customer');
             else
                 if s.expires_at <= p_now then
                     perform return_message_v1(p_id, 'ready', null, p_now, p_by, null, null);
-                    perform move_message_v2(p_id, 'expired', p_now, p_by, 'expired', 'it could not be sent in its time');
+                    perform move_message_v2(p_id, 'expired', p_now, p_by, 'expired',
+                                            'it could not be sent in its time');
                 else
                     perform return_message_v1(p_id, 'ready', null, p_now, p_by, null, null);
                     update sends k set due_at = p_now + interval '1 minute' where k.message_id = p_id;
@@ -187,8 +192,8 @@ begin
                         where k.due_at <= p_now and k.phase in ('ready', 'scheduled', 'held', 'sending')
                         order by k.due_at, k.send_order limit p_limit);
         exit when cardinality(v_ids) >= p_limit;
-        -- What the former version was just accepting when it was replaced. This looks at each message that is on its way
-        -- since then and nearly always finds nothing: only when all that is due is in hand, and for an hour.
+        -- What the former version was just accepting when it was replaced. This looks at each message that is on its
+        -- way since then and nearly always finds nothing: only when all that is due is in hand, and for an hour.
         perform adopt_send_v1(k.id, p_now) from (
             select o.id from kommo_messages o
              where o.delivery_status in ('accepted', 'queued', 'sending') and o.provider_message_id is null

@@ -176,7 +176,7 @@ declare
     v_by_phone uuid;
     v_by_id uuid;
 begin
-    if v_customer ->> 'chat_id' is null and v_customer ->> 'phone' is not null and v_customer ->> 'user_id' is not null then
+    if v_customer ->> 'chat_id' is null and num_nulls(v_customer ->> 'phone', v_customer ->> 'user_id') = 0 then
         v_by_phone := find_conversation_v1(v_provider, v_customer - 'user_id');
         v_by_id := find_conversation_v1(v_provider, v_customer - 'phone');
         if v_by_phone <> v_by_id then

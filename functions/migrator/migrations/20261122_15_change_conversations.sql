@@ -12,9 +12,9 @@ returns void language sql as $$
       from kommo_conversations c where c.id = p_conversation_id;
 $$;
 
--- A customer stops or resumes everything but direct answers; says whether that is new. A wish that comes late, or again,
--- changes nothing that was wished since; to be stopped by mistake is better than to go on by mistake, so that of clocks
--- that may differ only the customer's own undoes a stop.
+-- A customer stops or resumes everything but direct answers; says whether that is new. A wish that comes late, or
+-- again, changes nothing that was wished since. To be stopped by mistake is better than to go on by mistake: clocks may
+-- differ, so that a stop gives way only to what the customer wished later.
 create function opt_out_v1(p_conversation_id uuid, p_out boolean, p_by text, p_now timestamptz)
 returns boolean language plpgsql as $$
 begin
@@ -54,7 +54,8 @@ begin
                 return 'unchanged';
             end if;
             update kommo_conversations k
-               set status = 'escalated', escalated_at = case c.status when 'escalated' then c.escalated_at else p_now end,
+               set status = 'escalated',
+                   escalated_at = case c.status when 'escalated' then c.escalated_at else p_now end,
                    escalation_reason = p_detail ->> 'reason',
                    assigned_to = coalesce(p_detail ->> 'assignee', k.assigned_to)
              where k.id = p_id;
@@ -76,7 +77,9 @@ begin
                     select unnest(coalesce(c.tags, '{}')) t
                     union select jsonb_array_elements_text(coalesce(nullif(p_detail -> 'add', 'null'), '[]'))) all_tags
                  where not coalesce(p_detail -> 'remove', '[]') ? t order by t);
-            if v_tags = array(select t from unnest(coalesce(c.tags, '{}')) t order by t) then return 'unchanged'; end if;
+            if v_tags = array(select t from unnest(coalesce(c.tags, '{}')) t order by t) then
+                return 'unchanged';
+            end if;
             update kommo_conversations k set tags = v_tags where k.id = p_id;
         when 'note' then
             null;
