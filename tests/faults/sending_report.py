@@ -38,8 +38,9 @@ class Share:
     """One provider's answers, by the simulator's record and by our rows.
 
     `late`: behind later ones, because nobody knew for a while whether it had arrived; `disordered`: without such an
-    excuse. `lost`: not arrived though we say so; `denied`: arrived though we say that it failed; `unsettled`: nothing
-    says yet what became of it; `unexplained`: failed or uncertain, and no word why. Seconds from acceptance to arrival.
+    excuse. `too_fast`: calls beyond the provider's pace, our questions included. `lost`: not arrived though we say so;
+    `denied`: arrived though we say that it failed; `unsettled`: nothing says yet what became of it; `unexplained`:
+    failed or uncertain, and no word why. Seconds from acceptance to arrival.
     """
 
     provider: str
@@ -49,6 +50,7 @@ class Share:
     disordered: int
     late: int
     outside_window: int
+    too_fast: int
     lost: int
     denied: int
     failed: int
@@ -84,8 +86,8 @@ def shares(
 ) -> list[Share]:
     """A row for each provider."""
     arrivals = arrivals_of(answers, sent)
-    outside = Counter(each["provider"] for each in violations if each["rule"] == "window")
-    return [_share(name, answers, states, arrivals, outside[name]) for name in PROVIDERS]
+    broken = Counter((each["provider"], each["rule"] == "window") for each in violations)
+    return [_share(name, answers, states, arrivals, broken) for name in PROVIDERS]
 
 
 def table_of(found: list[Share]) -> str:
@@ -123,7 +125,11 @@ def rate(answers: list[Answer], sent: list[dict[str, Any]]) -> float:
 
 
 def _share(
-    provider: str, answers: list[Answer], states: dict[str, State], arrivals: dict[str, list[float]], outside: int
+    provider: str,
+    answers: list[Answer],
+    states: dict[str, State],
+    arrivals: dict[str, list[float]],
+    broken: Counter[tuple[str, bool]],
 ) -> Share:
     mine = [answer for answer in answers if answer.customer.provider == provider]
     state = {answer.message_id: states[answer.message_id] for answer in mine}
@@ -141,7 +147,8 @@ def _share(
         doubled=sum(len(arrivals[answer.message_id]) > 1 for answer in here),
         disordered=disordered,
         late=late,
-        outside_window=outside,
+        outside_window=broken[provider, True],
+        too_fast=broken[provider, False],
         lost=sum(each.known and answer not in arrivals for answer, each in state.items()),
         denied=sum(each.status in ("failed", "expired") and answer in arrivals for answer, each in state.items()),
         failed=said["failed"] + said["expired"],
