@@ -116,7 +116,7 @@ def linger(session: Session) -> None:
     session.do("begin", "begin")
     session.do("insert conversation", CONVERSATION, conversation, str(conversation), "")
     session.do("insert message", MESSAGE, message, conversation, "user", f"hola {message}")
-    session.do("read", REPORT)
+    session.do("report", REPORT)
     time.sleep(random.uniform(*LINGER_SECONDS))
     session.do("commit", "commit")
     session.told.conversations.add(conversation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
@@ -16,6 +17,22 @@ from ventana.schema.migrate.folder import Migration, MigrationError, Step
 from ventana.schema.migrate.ledger import Ledger
 from ventana.schema.migrate.rehearse import Rehearsed
 from ventana.schema.migrate.steps import Limits, Say, locked_tables, patiently, prelude
+
+# Where conversations have row-level security (Supabase), new tables are to be no more open than they are.
+BEFORE = """
+select coalesce((select relrowsecurity from pg_class where oid = to_regclass('kommo_conversations')), false),
+       to_regnamespace('ventana_archive') is not null
+"""
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What the database was like before a version: where its tables are, whether their rows are secured, and whether a
+    revert has archived something."""
+
+    home: str
+    secured: bool
+    archived: bool
 
 
 class Applier:
@@ -42,8 +59,9 @@ class Applier:
             else:
                 self._step(migration, place, step)
             self.say(f"  {step.name} in {time.monotonic() - started:.2f} s")
+        before = self._before()
         with self.connection.transaction():
-            self._complete(rehearsed)
+            self._complete(rehearsed, before)
 
     def repair(self, applied: Sequence[Rehearsed]) -> None:
         """Build indexes anew that are there and broken: a build of theirs died, or somebody's REINDEX did."""
@@ -74,33 +92,31 @@ class Applier:
         patiently(self.connection, work, f"{migration.version}: {step.name}", tables, self.say, self.limits)
 
     def _at_once(self, rehearsed: Rehearsed) -> None:
-        """A version of one step leaves nothing behind when it made something else."""
+        """A version of one step leaves nothing behind when it made something else than it should."""
         migration, (step,) = rehearsed.migration, rehearsed.migration.steps
-        tables = locked_tables(self.connection, step)
+        tables, before = locked_tables(self.connection, step), self._before()
 
         def work() -> None:
             with self.connection.transaction():
-                self.connection.execute(prelude(tables, self.limits))
-                self.connection.execute(step.sql.encode())
-                self.connection.execute(self.ledger.step_done(migration.version, 0, step.name))
-                self._complete(rehearsed)
+                done = self.ledger.step_done(migration.version, 0, step.name)
+                self.connection.execute(Composed([prelude(tables, self.limits), SQL(step.sql), SQL("\n;"), done]))
+                self._complete(rehearsed, before)
 
         patiently(self.connection, work, f"{migration.version}: {step.name}", tables, self.say, self.limits)
 
-    def _complete(self, rehearsed: Rehearsed) -> None:
+    def _before(self) -> _Before:
+        """Asked before a transaction begins, so that its locks do not wait for the answer."""
+        home = home_schema(self.connection)
+        row = self.connection.execute(BEFORE).fetchone() or (False, False)
+        return _Before(home, secured=bool(row[0]), archived=bool(row[1]))
+
+    def _complete(self, rehearsed: Rehearsed, before: _Before) -> None:
         """A version is applied when everything that it makes is there as it should be."""
-        wrong = differences(rehearsed.made, read_catalog(self.connection, home_schema(self.connection)))
+        wrong = differences(rehearsed.made, read_catalog(self.connection, before.home))
         if wrong:
             raise MigrationError(f"{rehearsed.migration.version} ran, but left {'; '.join(wrong)}")
-        self._secure([name.split(" ")[1] for name in rehearsed.made if name.startswith("table ")])
-        unarchive(self.connection, rehearsed.migration, self.say)
-        self.ledger.record(rehearsed.migration, "applied")
-
-    def _secure(self, tables: list[str]) -> None:
-        """Where conversations have row-level security (Supabase), new tables are not more open than they are."""
-        secured = self.connection.execute(
-            "select relrowsecurity from pg_class where oid = to_regclass('kommo_conversations')"
-        ).fetchone()
-        if secured == (True,):
-            for table in tables:
-                self.connection.execute(SQL("alter table {} enable row level security").format(Identifier(table)))
+        if before.archived:
+            unarchive(self.connection, rehearsed.migration, self.say)
+        tables = [name.split(" ")[1] for name in rehearsed.made if name.startswith("table ")] if before.secured else []
+        secure = [SQL("alter table {} enable row level security;").format(Identifier(table)) for table in tables]
+        self.connection.execute(Composed([*secure, self.ledger.recording(rehearsed.migration, "applied")]))

@@ -36,10 +36,11 @@ create table if not exists ventana_meta.migration_log (
 READ = 'select version, checksum, state from ventana_meta.schema_migrations order by version collate "C"'
 RECORD = """
 insert into ventana_meta.schema_migrations (version, checksum, state, finished_at)
-values (%(version)s, %(checksum)s, %(state)s, case when %(state)s <> 'running' then clock_timestamp() end)
+values ({version}, {checksum}, {state}, case when {state} <> 'running' then clock_timestamp() end)
 on conflict (version) do update
    set state = excluded.state, checksum = excluded.checksum, finished_at = excluded.finished_at
 """
+LOG = "insert into ventana_meta.migration_log (version, action, outcome) values ({version}, {action}, {outcome})"
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,16 @@ class Ledger:
 
     def record(self, migration: Migration, state: str) -> None:
         """Write down how far a version is."""
-        self._connection.execute(RECORD, {"version": migration.version, "checksum": migration.checksum, "state": state})
-        if state != "running":
-            self.log(migration.version, "baseline" if state == "baseline" else "up", state)
+        self._connection.execute(self.recording(migration, state))
+
+    def recording(self, migration: Migration, state: str) -> Composed:
+        """The statements that write down how far a version is."""
+        version = migration.version
+        recorded = SQL(RECORD).format(version=version, checksum=migration.checksum, state=state)
+        if state == "running":
+            return recorded
+        logged = SQL(LOG).format(version=version, action="baseline" if state == "baseline" else "up", outcome=state)
+        return recorded + SQL(";") + logged
 
     def step_done(self, version: str, place: int, name: str) -> Composed:
         """The statement that writes down that a step is done."""
@@ -119,11 +127,4 @@ class Ledger:
     def forget(self, version: str) -> None:
         """The version was taken back."""
         self._connection.execute("delete from ventana_meta.schema_migrations where version = %s", (version,))
-        self.log(version, "revert", "done")
-
-    def log(self, version: str, action: str, outcome: str) -> None:
-        """Keep what was done, for ever."""
-        self._connection.execute(
-            "insert into ventana_meta.migration_log (version, action, outcome) values (%s, %s, %s)",
-            (version, action, outcome),
-        )
+        self._connection.execute(SQL(LOG).format(version=version, action="revert", outcome="done"))

@@ -50,7 +50,7 @@ class Limits:
 
     def milliseconds(self) -> int:
         """What is left, as the server takes it: 0 is for ever."""
-        return 0 if self.until is None else max(1, round((self.until - time.monotonic()) * 1000))
+        return 0 if self.until is None else max(0, int((self.until - time.monotonic()) * 1000)) + 1
 
 
 def locked_tables(connection: psycopg.Connection, step: Step) -> list[str]:
