@@ -4,7 +4,8 @@
 
 run at the release's commit writes `release_NAME/statements.json`: every statement that the modules of ventana.schema
 hold, by module and name. `release_NAME/story.json` is written by hand: the release's last version (`schema`), what its
-items look like (`items`), and `calls` of each statement, in an order that makes sense. A parameter is as it stands, or
+items look like (`items`), and `calls` of each statement, in an order that makes sense: a call has a name, a statement,
+parameters `with` their places or `named`, and may be `unordered`, as its rows are. A parameter is as it stands, or
 {"at": seconds since the story began}, {"iso": the same, as text}, {"seconds": of an interval}, {"json": …}, {"item":
 its name, with what is different}, {"of": a call, "row": …, "column": …} or {"all": a call, "column": …}.
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
 import pytest
 
+from tests.conftest import _database as fresh_database
 from ventana.schema.migrate import FOLDER, load
 from ventana.schema.migrate.folder import Migration, Step
 from ventana.schema.migrate.locks import (
@@ -83,6 +85,14 @@ def told(asked: list[Demand], tables: set[str]) -> Seen:
     return Seen(locks, {each.target for each in asked if each.work == "scans"} - rewritten, rewritten)
 
 
+@pytest.fixture(scope="module")
+def fruit(server: str) -> Iterator[psycopg.Connection]:
+    """A connection to a database in which each test takes back what it did."""
+    with fresh_database(server, "template0") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(WORLD)
+        yield connection
+
+
 @pytest.mark.parametrize(
     ("statement", "kind"),
     [
@@ -146,13 +156,11 @@ def told(asked: list[Demand], tables: set[str]) -> Seen:
         ("delete from basket where id = 1", "write rows"),
     ],
 )
-def test_each_kind_of_statement_takes_what_is_said(empty_database: str, statement: str, kind: str) -> None:
+def test_each_kind_of_statement_takes_what_is_said(fruit: psycopg.Connection, statement: str, kind: str) -> None:
     asked = demands(Step("a step", statement), {"fruit_name_idx": "fruit"})
     assert asked[0].kind == kind
-    with psycopg.connect(empty_database, autocommit=True) as connection:
-        connection.execute(WORLD)
-        with connection.transaction(force_rollback=True):
-            found = seen(connection, statement)
+    with fruit.transaction(force_rollback=True):
+        found = seen(fruit, statement)
     claimed = told(asked, {"fruit", "basket", "named_fruit"})
     assert found.locks == claimed.locks
     assert found.rewritten == claimed.rewritten
