@@ -142,3 +142,19 @@ def test_forgetting_is_bounded(database: Database, at_once: AtOnce) -> None:
         accept(database, conversation_id=ana, key=str(number), request_hash="one")
     assert [forget(database, 4, NOW + 9 * DAY) for _ in range(2)] == [4, 4]
     assert sum(at_once([lambda own: forget(own, 4, NOW + 9 * DAY)] * 3)) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "policy", "rows_made"), [(NOW, "reject", 2), (LATER, "hold", 2), (LATER, "template", 1)]
+)
+def test_a_statement_that_is_repeated_is_one_without_a_key_as_well(
+    database: Database, at_once: AtOnce, at: Any, policy: Any, rows_made: int
+) -> None:
+    """As after a connection that died when all was done, or nearly: the ids of the parts are the same then."""
+    what = {"conversation_id": conversation(database), "if_window_closed": policy, "fallback": TEMPLATE}
+    wanted = request(text("1"), text("2"), **what)
+    found = at_once([lambda own: accept_outbound(own, wanted, MARGIN, at)] * 4)
+    assert [each for each in found if each != found[0]] == []
+    assert found[0].message_ids == tuple(part.id for part in wanted.parts)[:rows_made]
+    assert found[0].status == ("held" if policy == "hold" else "accepted")
+    assert answers_of(database) == rows_made

@@ -47,6 +47,7 @@ def swept(database: Database, at: Any, limit: int = 100) -> list[tuple[str, str]
         ("again", [(600 + 30 * 60, "turn")], ("queued", "ready")),
         ("left", [(900, "turn"), (900 + 30 * 60, "turn")], ("accepted", "ready")),
         ("short", [(30, "expired")], ("expired", "over")),
+        ("brief", [(60, "turn"), (600, "expired")], ("expired", "over")),
         ("held", [(24 * 3600, "expired")], ("expired", "over")),
         ("sending", [(60, "uncertain")], ("uncertain", "uncertain")),
         ("sent", [], ("sending", None)),
@@ -56,7 +57,7 @@ def swept(database: Database, at: Any, limit: int = 100) -> list[tuple[str, str]
 )
 def test_what_becomes_of_each_and_when(database: Database, label: str, seen: list[Any], state: Any) -> None:
     """Not a second earlier, and not again before its time."""
-    what: dict[str, Any] = {"expires_in": 30 * SECOND if label == "short" else DAY}
+    what: dict[str, Any] = {"expires_in": {"short": 30 * SECOND, "brief": 600 * SECOND}.get(label, DAY)}
     if label == "scheduled":
         what["send_at"] = NOW + HOUR
     if label == "held":

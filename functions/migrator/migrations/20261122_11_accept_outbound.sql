@@ -11,6 +11,7 @@ returns table (
 ) language plpgsql set enable_seqscan = off as $$
 declare
     c kommo_conversations%rowtype;
+    v_row kommo_messages%rowtype;
     v_id uuid := (p_request ->> 'conversation_id')::uuid;
     v_provider text := p_request ->> 'provider';
     v_to text := p_request ->> 'to';
@@ -69,6 +70,21 @@ begin
         end if;
     end if;
     select * into c from kommo_conversations k where k.id = v_id for no key update;
+    if p_request ->> 'key' is null then
+        -- A connection may die with the answer on it, and the statement be repeated: it is the same by its ids.
+        for v_part in select e.value from jsonb_array_elements(p_request -> 'parts') e loop
+            select * into v_row from kommo_messages k where k.id = (v_part ->> 'id')::uuid;
+            exit when not found;
+            message_ids := message_ids || v_row.id;
+            conversation_id := v_row.conversation_id;
+            status := case v_row.delivery_status when 'held' then 'held' else 'accepted' end;
+        end loop;
+        if message_ids is not null then
+            outcome := 'accepted';
+            return next;
+            return;
+        end if;
+    end if;
     if c.id is null then
         outcome := coalesce(outcome, 'not_found');
     else

@@ -45,7 +45,8 @@ begin
     conversation_id := m.conversation_id;
     v_send := coalesce(m.metadata -> 'send', '{"if_window_closed": "reject"}');
     lane := coalesce(v_send ->> 'lane', 'reply');
-    if m.id is null or m.delivery_status is null or m.delivery_status = 'received' then
+    if m.id is null or m.delivery_status is null or m.delivery_status = 'received'
+       or m.provider_payload is not null then  -- others wrote it, and the provider told us
         outcome := 'not_found';
     elsif m.delivery_status = 'uncertain' then
         outcome := 'uncertain';
