@@ -156,7 +156,7 @@ def test_an_account_that_is_not_in_order_stops_the_address_and_burns_no_message(
     assert desk.states(first, second) == ["queued", "accepted"]
     assert rows("select max(attempts) from sends") == [(0,)], "a broken account is no attempt"
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    assert [line["provider"] for line in said if line["message"] == "address_stopped"] == [provider]
+    assert [line["provider"] for line in said if line.get("message") == "address_stopped"] == [provider]
     assert [event["business_address"] for event in desk.events("AddressStopped")] == [
         rows("select address from business_addresses")[0][0]
     ]
