@@ -66,12 +66,13 @@ def _be_direct(connection: psycopg.Connection, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator") as other:
         for _ in range(LOOKS):
             # A pooler that takes sessions in turn swaps ours; one that takes the last used gives it to the other.
-            ours = {connection.execute(SESSION).fetchone() for _ in range(LOOKS)}
+            # Nothing is prepared on the way: what one session prepared another does not know.
+            ours = {connection.execute(SESSION, prepare=False).fetchone() for _ in range(LOOKS)}
             with other.transaction():
                 # In this order: where there is one session for all, the other has it now, and we would wait for it.
-                if len(ours) > 1 or other.execute(SESSION).fetchone() in ours:
+                if len(ours) > 1 or other.execute(SESSION, prepare=False).fetchone() in ours:
                     raise pooler
-                if connection.execute(SESSION).fetchone() not in ours:
+                if connection.execute(SESSION, prepare=False).fetchone() not in ours:
                     raise pooler
 
 
