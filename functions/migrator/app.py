@@ -9,17 +9,13 @@ It ends before Lambda ends it. Index builds go on in the server then, and whoeve
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import urllib3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ventana.custom_resource import REASON_LENGTH, Answer, answered, within
 from ventana.schema.connection import Database
 from ventana.schema.migrate import Ahead, MigrationError, Unfinished, run
 from ventana.settings import Settings
@@ -30,9 +26,6 @@ ASKED = {"action": str, "to": str, "dry_run": bool, "archive": bool}
 SPARE_SECONDS = 45.0  # the run ends so long before Lambda ends it: for a statement that hangs, and for the answer
 ANSWER_SECONDS = 25.0
 FINISH = "go on by deploying again, or, where there is more time, with DATABASE_URL=… make migrate"
-ANSWER_BYTES = 4096  # CloudFormation takes no more
-REASON_LENGTH = 1000
-Answer = dict[str, Any]
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
@@ -78,56 +71,22 @@ def migrate(
         }
 
     try:
-        answer = _within(remaining - ANSWER_SECONDS, work)
+        answer = within(remaining - ANSWER_SECONDS, work, Unfinished("the database does not answer"))
     except Unfinished as unfinished:
         raise Unfinished(f"{unfinished}; {FINISH}") from None
     logger.info("migrated", extra={name: answer[name] for name in ("action", "done", "pending")})
     return answer
 
 
-def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
-    """What `work` returns or raises. One that hangs, as with a server that is there and silent, is left behind."""
-    result: Future[Answer] = Future()
-
-    def do() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:
-            result.set_exception(error)
-
-    threading.Thread(target=do, daemon=True).start()
-    try:
-        return result.result(max(0.0, seconds))
-    except TimeoutError:
-        if result.done():
-            raise
-        raise Unfinished("the database does not answer") from None
-
-
 def _custom_resource(event: dict[str, Any], remaining: float) -> Answer:
-    answer = {
-        "Status": "SUCCESS",
-        "PhysicalResourceId": event.get("PhysicalResourceId") or "ventana-schema",
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-    }
-    try:
-        # A stack that goes away, or rolls back, never takes the data with it.
-        if event.get("RequestType") != "Delete":
-            answer["Data"] = {"applied": ",".join(migrate(remaining)["done"])[:REASON_LENGTH]}
-    except Ahead:
-        # The release before, back after a rollback: the schema has all that it needs.
-        answer["Data"] = {"applied": ""}
-    except Exception as error:  # whatever it is, CloudFormation must hear of it, or it waits for the time-out
-        reason = _reason(error)
-        logger.error("migration_failed", extra={"error": type(error).__name__, "reason": reason})
-        answer |= {"Status": "FAILED", "Reason": reason}
-    retries = urllib3.Retry(3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
-    urllib3.request(
-        "PUT", event["ResponseURL"], body=_body(answer), headers={"content-type": ""}, timeout=5.0, retries=retries
-    )
-    return answer
+    def work() -> Answer:
+        try:
+            return {"applied": ",".join(migrate(remaining)["done"])[:REASON_LENGTH]}
+        except Ahead:
+            # The release before, back after a rollback: the schema has all that it needs.
+            return {"applied": ""}
+
+    return answered(event, "ventana-schema", work, _reason)
 
 
 def _reason(error: Exception) -> str:
@@ -135,12 +94,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return " ".join(filter(None, (error.diag.message_primary, error.diag.message_hint)))
     return str(error).strip() or type(error).__name__
-
-
-def _body(answer: Answer) -> bytes:
-    """The answer as CloudFormation takes it: the reason is cut until it fits, whatever its letters weigh."""
-    for length in range(REASON_LENGTH, 0, -50):
-        body = json.dumps(answer | ({"Reason": answer["Reason"][:length]} if "Reason" in answer else {})).encode()
-        if len(body) <= ANSWER_BYTES:
-            break
-    return body
