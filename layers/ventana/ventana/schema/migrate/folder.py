@@ -17,7 +17,7 @@ STEP = re.compile(r"^-- step: (.+)$", re.MULTILINE)
 FORMERLY = re.compile(r"^-- formerly: ([0-9a-f]{64})$", re.MULTILINE)
 COMMENT = re.compile(r"--[^\n]*")
 CONCURRENTLY = re.compile(r"\bindex\s+concurrently\s+(?:if\s+not\s+exists\s+)?(\w+)", re.IGNORECASE)
-COMPANIONS = (".verify.sql", ".revert.sql", ".archive.sql", ".restore.sql")
+COMPANIONS = (".revert.sql", ".archive.sql", ".restore.sql")
 
 
 class MigrationError(Exception):
@@ -96,7 +96,7 @@ def load(folder: Path) -> list[Migration]:
             path.stem,
             _text(path),
             _text(revert),
-            *(_text(path.with_suffix(end)) if path.with_suffix(end).exists() else None for end in COMPANIONS[2:]),
+            *(_text(path.with_suffix(end)) if path.with_suffix(end).exists() else None for end in COMPANIONS[1:]),
         )
         for step in migration.steps:
             if step.index and COMMENT.sub("", step.sql).strip().rstrip(";").count(";"):
