@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.local import permissions
 from infra.local.child import die_with_parent, end
 from infra.local.template import Template
 from infra.local.waits import visibility_seconds
@@ -45,14 +46,18 @@ class AwsFailed(Exception):
 
 
 class Aws:
-    """The simulated services. Construction starts them; `ready` waits; the rest of the system starts meanwhile."""
+    """The simulated services. Construction starts them; `ready` waits; the rest of the system starts meanwhile.
 
-    def __init__(self, log: Path) -> None:
+    `folder` is where roles of functions are put down by `enforce`, and what functions call by the services.
+    """
+
+    def __init__(self, log: Path, folder: Path) -> None:
+        permissions.clear(folder)
         self.endpoint = f"http://127.0.0.1:{_free_port()}"
-        self._log = log
+        self._log, self._folder = log, folder
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", SERVER, "-H", "127.0.0.1", "-p", self.endpoint.rpartition(":")[2]],
+                [sys.executable, "-m", SERVER, str(folder), "-H", "127.0.0.1", "-p", self.endpoint.rpartition(":")[2]],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -61,11 +66,11 @@ class Aws:
                 preexec_fn=die_with_parent(),
             )
 
-    def environment(self) -> dict[str, str]:
-        """What tells an AWS SDK to come here."""
+    def environment(self, function: str) -> dict[str, str]:
+        """What tells an AWS SDK to come here, as one of the functions."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_ACCESS_KEY_ID": f"{permissions.KEY}{function}",
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -92,6 +97,15 @@ class Aws:
         """One client for all threads: making one is slow, and it is safe to share."""
         client: SQSClient = self._client("sqs")
         return client
+
+    def sqs_of(self, function: str) -> SQSClient:
+        """A client that may do what the function's role allows: Lambda reads queues in its name."""
+        client: SQSClient = self._client("sqs", f"{permissions.KEY}{function}")
+        return client
+
+    def enforce(self, template: Template, created: Mapping[str, Any]) -> None:
+        """From now on functions may do what the template allows them; `created` is what `create` returned."""
+        permissions.write(self._folder, permissions.of_functions(template), permissions.names_of(created))
 
     def create(self, template: Template, secrets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Make what the template declares; return what !Ref and !GetAtt of it mean.
@@ -146,6 +160,7 @@ class Aws:
         values: dict[str, Any] = {}
         for name, _ in template.of_type("AWS::S3::Bucket"):
             values[name] = f"{STACK}-{name}".lower()
+            values[f"{name}.Arn"] = f"arn:aws:s3:::{values[name]}"
             self._client("s3").create_bucket(Bucket=values[name])
         return values
 
@@ -155,14 +170,14 @@ class Aws:
 
         return boto3.session.Session()
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, key: str = "local") -> Any:
         from botocore.config import Config
 
         return self._session.client(
             service,  # type: ignore[call-overload]  # a name of three
             endpoint_url=self.endpoint,
             region_name=REGION,
-            aws_access_key_id="local",
+            aws_access_key_id=key,
             aws_secret_access_key="local",
             config=Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=20),
         )

@@ -46,9 +46,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 class Resolver:
-    """Replaces intrinsic functions by values. Parameters that are not given have their defaults."""
+    """Replaces intrinsic functions by values. Parameters that are not given have their defaults.
 
-    def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    A lenient one puts the name of what is unknown here in angle brackets.
+    """
+
+    def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any], lenient: bool = False) -> None:
+        self._lenient = lenient
         declared = template.get("Parameters") or {}
         defaults = {name: spec["Default"] for name, spec in declared.items() if "Default" in spec}
         self._values: dict[str, Any] = {**defaults, **values, "AWS::NoValue": NO_VALUE}
@@ -91,6 +95,8 @@ class Resolver:
 
     def _value(self, name: str) -> Any:
         if name not in self._values:
+            if self._lenient:
+                return f"<{name}>"
             raise TemplateError(f"the local gateway has no value for {name}")
         return self._values[name]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from infra.local.aws import REGION, Aws
@@ -34,7 +35,7 @@ class QueuePoller:
 
     def __init__(self, source: QueueSource, queue_url: str, function: Function, aws: Aws) -> None:
         self._source, self._url, self._function = source, queue_url, function
-        self._sqs = aws.sqs
+        self._sqs = aws.sqs_of(source.function)
         self._stopping = threading.Event()
         self._most, self._under_way = at_once(source), 0
         self._changed = threading.Condition()
@@ -57,6 +58,8 @@ class QueuePoller:
         return len(messages)
 
     def _poll(self) -> None:
+        with suppress(Exception):  # Lambda looks at the queue as well; here nothing follows from it
+            self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["VisibilityTimeout"])
         while not self._stopping.is_set():
             try:
                 self._poll_once()

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from infra.local.aws import BUS_OBSERVER, REGION, STACK, Aws, AwsFailed
+from infra.local.aws import ACCOUNT, BUS_OBSERVER, REGION, STACK, Aws, AwsFailed
 from infra.local.bus import BusObserver
 from infra.local.functions import Function
 from infra.local.gateway import Gateway
@@ -66,7 +66,7 @@ class System:
         self.identity = self._state.identity()
         gateway = self._gateway()
         try:
-            aws = Aws(self._state.logs / "moto.log")
+            aws = Aws(self._state.logs / "moto.log", self._state.folder)
             self._running.callback(aws.stop)
             self.dsn = self._database()
             run("up", self.dsn, folder=ROOT / "functions" / "migrator" / "migrations", say=self._say)
@@ -118,6 +118,7 @@ class System:
         self._running.callback(simulators.close)
         self.simulator_url = simulators.url
         template, values = self._declared(aws)
+        aws.enforce(template, values)
         functions = self._functions(template, aws)
         targets = Targets(template.rules(), functions)
         observer = BusObserver(aws, values[BUS_OBSERVER], targets.hand_over)
@@ -135,10 +136,14 @@ class System:
         """The template, with what its parameters and resources mean here."""
         known: dict[str, Any] = {
             "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Partition": "aws",
             "AWS::StackName": STACK,
             "AWS::URLSuffix": "amazonaws.com",
             "HttpApi": "local",
             "PublicBaseUrl": self.base_url,
+            "DatabaseMode": "existing",
+            "NetworkMode": "none",
             "DatabaseSecretArn": "unused: DATABASE_URL wins",
             "EchoBot": "true" if self._bot else "false",
         }
@@ -174,7 +179,7 @@ class System:
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{STACK}-{spec.name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
             **shortened(spec.environment),
-            **aws.environment(),
+            **aws.environment(spec.name),
             "DATABASE_URL": self.dsn,
             "SIMULATOR_URL": self.simulator_url,
         }

@@ -1,6 +1,6 @@
 """What template.yaml says: functions, their routes, queues and schedules, in the words that the local gateway needs.
 
-Only what runs locally is read; everything that concerns AWS alone (policies, log groups, layers) is passed by.
+Only what runs locally is read; everything that concerns AWS alone (log groups, layers, alarms) is passed by.
 """
 
 from __future__ import annotations
@@ -144,9 +144,9 @@ class Template:
             if resource.get("Type") == kind and self._resolve.holds(resource.get("Condition")):
                 yield name, resource.get("Properties") or {}
 
-    def resolve(self, node: Any) -> Any:
-        """A part of the template with nothing left to be looked up."""
-        return self._resolve(node)
+    def resolve(self, node: Any, lenient: bool = False) -> Any:
+        """A part of the template with nothing left to be looked up; a lenient look names what is unknown here."""
+        return Resolver(self._content, self._values, lenient)(node) if lenient else self._resolve(node)
 
     def _function(self, name: str, properties: Mapping[str, Any]) -> FunctionSpec:
         defaults: Mapping[str, Any] = (self._content.get("Globals") or {}).get("Function") or {}

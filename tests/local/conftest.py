@@ -68,7 +68,8 @@ def make_function(tmp_path: Path) -> Iterator[MakeFunction]:
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """Simulated AWS for all tests of one worker; tests take names of their own in it."""
-    services = Aws(tmp_path_factory.mktemp("aws") / "moto.log")
+    folder = tmp_path_factory.mktemp("aws")
+    services = Aws(folder / "moto.log", folder)
     try:
         services.ready()
         yield services
