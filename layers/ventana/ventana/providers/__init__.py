@@ -13,11 +13,13 @@ from typing import cast
 
 from ventana.messages import Item
 from ventana.providers.base import (
+    Connecting,
     Contacts,
     Files,
     Indications,
     Limiting,
     Listing,
+    Probing,
     Provider,
     RawRequest,
     Settling,
@@ -68,6 +70,16 @@ def files_named(name: str) -> Files | None:
 def contacts_named(name: str) -> Contacts | None:
     """How to ask a provider who a customer is; None where there is no such provider, or no way to ask it."""
     return cast("Contacts | None", _optional(name, "lookup"))
+
+
+def connecting_named(name: str) -> Connecting | None:
+    """How to connect an account at a provider; None where there is no such provider, or nothing to set there."""
+    return cast("Connecting | None", _optional(name, "connect"))
+
+
+def probing_named(name: str) -> Probing | None:
+    """How to try whether a provider's webhooks are taken; None where there is no such provider, or no way to try."""
+    return cast("Probing | None", _optional(name, "probe"))
 
 
 def _optional(name: str, part: str) -> ModuleType | None:

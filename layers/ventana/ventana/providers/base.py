@@ -5,7 +5,8 @@ A provider is one folder with the files `signature.py` (verify), `parse.py` (par
 `send` talks to the network, through the transport that it is given. What not every provider can do is a file more:
 `reconcile.py` (Listing) where it tells what it took for us, `settle.py` (Settling) where it tells what became of one
 send, `indicate.py` (Indications) where it shows that we read or write, `media.py` (Files) where it keeps files,
-`lookup.py` (Contacts) where it knows who a contact is.
+`lookup.py` (Contacts) where it knows who a contact is, `connect.py` (Connecting) with `probe.py` (Probing) where an
+account is to be connected to us.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ventana.secrets import ProviderSecrets
 
 if TYPE_CHECKING:
     from ventana.content import Content
+    from ventana.providers.connecting import Finding, Probe, Setting
     from ventana.providers.fetching import MediaSource
 
 
@@ -188,3 +190,30 @@ class Contacts(Protocol):
 
         Raises Unavailable where asking again may help, AskedTooMuch where the whole account should be left alone.
         """
+
+
+class Connecting(Protocol):
+    """The optional capability of a provider's `connect.py`: setting the account there up, and telling how it is.
+
+    `origin` is where providers call us, without a slash at its end. Nothing here raises for what a provider answers,
+    nor where it does not: that is a finding.
+    """
+
+    def settings(self, origin: str, secrets: ProviderSecrets) -> list[Setting]:
+        """What to enter in the provider's console, in the order in which a person meets it; asks nobody."""
+
+    def connect(self, origin: str, secrets: ProviderSecrets, http: Transport, replace: bool = False) -> list[Finding]:
+        """Set all that by the provider's API, and tell what was done.
+
+        What points to somebody else is left alone unless we may `replace` it; so are former addresses of ours.
+        """
+
+    def check(self, origin: str, secrets: ProviderSecrets, http: Transport) -> list[Finding]:
+        """Ask the provider whether our credentials, its webhook and our numbers are in order; changes nothing."""
+
+
+class Probing(Protocol):
+    """The other half of that, in `probe.py`: calls that show whether webhooks are taken, and forged ones refused."""
+
+    def probes(self, origin: str, secrets: ProviderSecrets) -> list[Probe]:
+        """Harmless webhooks, signed as the provider signs them, and one that nobody signed; sends nothing."""

@@ -1,0 +1,114 @@
+"""What the Graph API tells of our app, its tokens, its subscriptions and its numbers, and how a subscription is set.
+
+https://developers.facebook.com/docs/graph-api/reference/app/subscriptions and
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override. An app acts with a token of
+its own, `{app id}|{app secret}`; a WhatsApp Business Account (WABA) is managed with the access token of a system user.
+
+Unsure, not tried on a live account: that a token may inspect itself (debug_token), and that the list of subscribed apps
+tells the override of each.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from ventana.http import HttpRequest, Transport
+from ventana.providers.fetching import asked
+from ventana.providers.meta.codes import CODES
+from ventana.providers.meta.send import GRAPH_VERSION
+from ventana.providers.reading import Object, an_object, decoded_json, objects, text
+from ventana.secrets import ProviderSecrets
+
+FORM = "application/x-www-form-urlencoded"
+WHATSAPP = "whatsapp_business_account"
+OF_NUMBERS = "id,status,quality_rating,platform_type,code_verification_status,webhook_configuration"
+NOT_VERIFIED = "2200"
+"""Meta called the address, and was not answered with its challenge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer: its status, and what it holds."""
+
+    status: int
+    content: Object
+
+    @property
+    def fine(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def code(self) -> str:
+        """Meta's code of a refusal."""
+        return text(an_object(self.content.get("error")).get("code"))
+
+    @property
+    def why(self) -> str:
+        """A refusal in our words; Meta's own may quote what was sent."""
+        known = CODES.get(self.code)
+        code = f"error {self.code}" if self.code else f"status {self.status}"
+        return f"{code}: {known[1]}" if known else code
+
+    @property
+    def data(self) -> list[Object]:
+        """The objects of a list."""
+        return [an_object(entry) for entry in objects(self.content.get("data"))]
+
+
+class Graph:
+    """The Graph API in one version. Every call raises Unavailable where nobody answers."""
+
+    def __init__(self, secrets: ProviderSecrets, http: Transport) -> None:
+        self._origin = f"https://graph.facebook.com/{secrets.get('graph_version') or GRAPH_VERSION}"
+        self._http = http
+
+    def token(self, token: str, inspector: str) -> Object | None:
+        """What a token is good for; None where it is not valid."""
+        told = self._told("GET", f"debug_token?{urlencode({'input_token': token})}", inspector)
+        found = an_object(told.content.get("data"))
+        return found if told.fine and found.get("is_valid") is True else None
+
+    def subscriptions(self, app: str, secret: str) -> Told:
+        """Where the app's webhooks go; refused where this is not its secret."""
+        return self._told("GET", f"{_part(app)}/subscriptions", f"{app}|{secret}")
+
+    def subscribe(self, app: str, secret: str, callback_url: str, verify_token: str, fields: list[str]) -> Told:
+        """Send the app's webhooks here. Meta makes its handshake before it answers."""
+        content = {
+            "object": WHATSAPP,
+            "callback_url": callback_url,
+            "verify_token": verify_token,
+            "fields": ",".join(fields),
+            "include_values": "true",
+        }
+        return self._told("POST", f"{_part(app)}/subscriptions", f"{app}|{secret}", FORM, urlencode(content))
+
+    def subscribed_apps(self, waba: str, token: str) -> Told:
+        """Which apps get a WABA's webhooks, and where each of them has them sent."""
+        return self._told("GET", f"{_part(waba)}/subscribed_apps", token)
+
+    def override(self, waba: str, token: str, callback_url: str, verify_token: str) -> Told:
+        """Subscribe the app to a WABA, and send that one's webhooks here whatever the app's own address is."""
+        content = json.dumps({"override_callback_uri": callback_url, "verify_token": verify_token})
+        return self._told("POST", f"{_part(waba)}/subscribed_apps", token, "application/json", content)
+
+    def numbers(self, waba: str, token: str) -> Told:
+        """The WABA's numbers, without the digits."""
+        return self._told(
+            "GET", f"{_part(waba)}/phone_numbers?{urlencode({'fields': OF_NUMBERS, 'limit': 100})}", token
+        )
+
+    def _told(self, method: str, path: str, token: str, content_type: str = "", body: str = "") -> Told:
+        headers = {"authorization": f"Bearer {token}", **({"content-type": content_type} if content_type else {})}
+        reply = asked(self._http, HttpRequest(method, f"{self._origin}/{path}", headers, body.encode()))
+        try:
+            return Told(reply.status, an_object(decoded_json(reply.body)))
+        except ValueError:
+            return Told(reply.status, {})
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")
