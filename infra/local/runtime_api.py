@@ -99,7 +99,7 @@ class RuntimeApi:
 
     def report(self, path: str, body: bytes) -> bool:
         """Take an answer or an error; False when it belongs to nothing that we wait for."""
-        if path == "/init/error":
+        if path in ("/init/error", "/restore/error"):
             self._init_error = json.loads(body)
             return True
         current = self._current
@@ -128,6 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        if self.path == f"{PREFIX}/restore/next":
+            # On AWS the snapshot is taken while the process waits here. Its only copy goes on at once.
+            self._answer(200)
+            return
         invocation = self.server.api.next(self._connected) if self.path == f"{PREFIX}/invocation/next" else None
         if invocation is None:
             self._answer(404)

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from ventana.errors import NotConfigured
-from ventana.secrets import CACHE_SECONDS, ProviderSecrets, SecretStore
+from ventana.secrets import CACHE_SECONDS, LOOK_AGAIN_SECONDS, ProviderSecrets, SecretStore
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,13 @@ def test_repr_shows_names_and_no_values() -> None:
 class Vault:
     """Stands in for Secrets Manager: what it holds may change, reads are counted."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | None) -> None:
         self.text, self.reads = text, 0
 
     def __call__(self, secret_id: str) -> str:
         self.reads += 1
+        if self.text is None:
+            raise NotConfigured("away")
         return self.text
 
 
@@ -84,6 +86,37 @@ def test_an_unreadable_secret_is_asked_for_again_by_the_next_call() -> None:
         store.values("id")
     vault.text = '{"tokens": "there"}'
     assert store.of("acme", "id").first("tokens") == "there"
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", None], ids=["empty", "no object", "away"])
+def test_what_cannot_be_read_again_is_used_as_it_was_until_it_can(spoilt: str | None) -> None:
+    vault, now = Vault('{"tokens": "old"}'), [1000.0]
+    store = SecretStore(vault, clock=lambda: now[0])
+    store.values("id")
+    vault.text = spoilt
+    now[0] += CACHE_SECONDS + 1
+    assert [store.of("acme", "id").first("tokens") for _ in range(3)] == ["old"] * 3
+    assert vault.reads == 2, "who waits for an answer does not ask each time"
+    vault.text = '{"tokens": "new"}'
+    now[0] += LOOK_AGAIN_SECONDS + 1
+    assert store.of("acme", "id").first("tokens") == "new"
+
+
+def test_newer_values_are_looked_for_when_those_at_hand_do_not_fit_and_not_all_the_time() -> None:
+    vault, now = Vault('{"tokens": "old"}'), [1000.0]
+    store = SecretStore(vault, clock=lambda: now[0])
+    assert store.newer("acme", "id") is None, "there are none at hand"
+    store.values("id")
+    vault.text = '{"tokens": ["new", "old"]}'
+    assert store.newer("acme", "id") is None, "they were only just read"
+    now[0] += LOOK_AGAIN_SECONDS
+    newer = store.newer("acme", "id")
+    assert newer is not None
+    assert newer.every("tokens") == store.of("acme", "id").every("tokens") == ("new", "old")
+    now[0] += LOOK_AGAIN_SECONDS
+    assert store.newer("acme", "id") is None, "nothing has changed"
+    assert [store.newer("acme", "id") for _ in range(5)] == [None] * 5
+    assert vault.reads == 3
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert Settings.from_environment({}) == Settings(
         database_url=None,
         database_secret_id=None,
+        database_host=None,
+        database_name=None,
+        database_user=None,
         database_timeout_ms=4000,
         public_base_url="",
         secret_ids={},
@@ -42,6 +45,9 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     [
         ("DATABASE_URL", "postgresql://localhost/x", "database_url", "postgresql://localhost/x"),
         ("DATABASE_SECRET_ID", "db", "database_secret_id", "db"),
+        ("DATABASE_HOST", "db.example.com", "database_host", "db.example.com"),
+        ("DATABASE_NAME", "ventana", "database_name", "ventana"),
+        ("DATABASE_USER", "ventana_app", "database_user", "ventana_app"),
         ("DATABASE_TIMEOUT_MS", "1200", "database_timeout_ms", 1200),
         ("PUBLIC_BASE_URL", "https://hooks.example.com/prod/", "public_base_url", "https://hooks.example.com/prod"),
         ("SEND_QUEUE_URL", "https://sqs/q.fifo", "send_queue_url", "https://sqs/q.fifo"),

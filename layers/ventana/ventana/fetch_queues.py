@@ -17,6 +17,7 @@ from ventana.messages import InboundMessage, Item
 from ventana.schema.inbound import Recorded
 from ventana.schema.lookups import Contact
 from ventana.schema.media import FileKey
+from ventana.snapshot import before_snapshot
 from ventana.telemetry import logger
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ ENTRIES_A_CALL = 10
 class _Queue:
     def __init__(self, url: str, call_seconds: float = 3.0) -> None:
         self._url, self._call_seconds = url, call_seconds
+        before_snapshot(lambda: self._client)
 
     @cached_property
     def _client(self) -> SQSClient:

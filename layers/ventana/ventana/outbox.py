@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ventana.errors import StorageUnavailable
 from ventana.schema.connection import Database
 from ventana.schema.events import Event, claim_events, finish_events
+from ventana.snapshot import before_snapshot
 from ventana.telemetry import count, logger
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Outbox:
     ) -> None:
         self._database, self._bus_name, self._call_seconds, self._clock = database, bus_name, call_seconds, clock
         self._resting_until = 0.0
+        before_snapshot(lambda: self._client if bus_name else None)
 
     @cached_property
     def _client(self) -> EventBridgeClient:

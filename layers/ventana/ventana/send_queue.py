@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from ventana.snapshot import before_snapshot
 from ventana.telemetry import logger
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class SendQueue:
 
     def __init__(self, urls: Mapping[str, str], call_seconds: float = 6.0) -> None:
         self._urls, self._call_seconds = urls, call_seconds
+        before_snapshot(lambda: self._client)
 
     @cached_property
     def _client(self) -> SQSClient:

@@ -1,7 +1,10 @@
 """What a function is told by its environment, read once, with an error that names what is missing.
 
 DATABASE_URL             where Postgres is (wins), or
-DATABASE_SECRET_ID       a secret with host, port, dbname, username, password
+DATABASE_SECRET_ID       a secret with host, port, dbname, username, password; or
+DATABASE_USER            the role to connect as with a token of IAM, through RDS Proxy, instead of a secret
+DATABASE_HOST            its host; where there is a secret as well, the host that the secret lacks (RDS's own has none)
+DATABASE_NAME            likewise the database's name
 DATABASE_TIMEOUT_MS      longest wait for one statement; below what the provider waits for us (4000)
 PUBLIC_BASE_URL          the origin and stage that providers call; empty: the API's own execute-api address
 KOMMO_SECRET_ID …        one per provider in the registry: <PROVIDER>_SECRET_ID
@@ -39,6 +42,9 @@ class Settings:
 
     database_url: str | None = field(default=None, repr=False)
     database_secret_id: str | None = None
+    database_host: str | None = None
+    database_name: str | None = None
+    database_user: str | None = None
     database_timeout_ms: int = 4000
     public_base_url: str = ""
     secret_ids: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +72,9 @@ class Settings:
         return cls(
             database_url=environment.get("DATABASE_URL") or None,
             database_secret_id=environment.get("DATABASE_SECRET_ID") or None,
+            database_host=environment.get("DATABASE_HOST") or None,
+            database_name=environment.get("DATABASE_NAME") or None,
+            database_user=environment.get("DATABASE_USER") or None,
             database_timeout_ms=_number(environment, "DATABASE_TIMEOUT_MS", 4000),
             public_base_url=environment.get("PUBLIC_BASE_URL", "").rstrip("/"),
             secret_ids={
@@ -98,6 +107,11 @@ class Settings:
             return self.secret_ids[provider]
         except KeyError:
             raise NotConfigured(f"set {provider.upper()}_SECRET_ID to the secret of {provider}") from None
+
+    @property
+    def through_proxy(self) -> bool:
+        """Whether sessions of the database are shared with others: RDS Proxy is before it."""
+        return bool(self.database_user and not self.database_url)
 
     @property
     def bulk_queue_arn_end(self) -> str | None:

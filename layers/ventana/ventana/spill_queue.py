@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ventana.errors import StorageUnavailable
 from ventana.settings import Settings
+from ventana.snapshot import before_snapshot
 from ventana.spill import LARGEST, Entry
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class SpillQueue:
         self._url = settings.required("spill_queue_url")
         self._bucket = settings.spill_bucket or ""
         self._timeout = settings.spill_timeout_ms / 1000
+        before_snapshot(lambda: self._sqs)
 
     def put(self, entries: Sequence[Entry], until: float | None = None) -> None:
         """Queue every entry, by `until` (time.monotonic).

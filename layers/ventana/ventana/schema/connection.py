@@ -16,12 +16,15 @@ from psycopg.rows import class_row
 
 from ventana.errors import NotConfigured, StorageUnavailable
 from ventana.schema.deadline import Watchdog, connected_within
+from ventana.schema.iam_token import authorities, iam_token
 from ventana.schema.types import Connection
 from ventana.secrets import SecretStore
 from ventana.settings import Settings
+from ventana.snapshot import after_restore
 
 Result = TypeVar("Result")
 Parameters = Sequence[Any] | Mapping[str, Any]
+PORT = 5432
 STATEMENT_SPARE_SECONDS = 0.2  # the server's own time-out comes first: it leaves the connection whole
 
 
@@ -33,6 +36,7 @@ class Database:
         self._secrets = secrets or SecretStore()
         self._connection: Connection | None = None
         self._watchdog = Watchdog()
+        after_restore(self.close)
 
     def call(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, and once more on a new connection when the old one turned out dead or lost a lock race.
@@ -80,13 +84,18 @@ class Database:
     def _open(self, until: float) -> Connection:
         if self._connection is None or self._connection.closed:
             timeout = self._settings.database_timeout_ms
-            # Set and not passed as start-up options, which proxies and poolers refuse.
+            # Set and not passed as start-up options, which proxies and poolers refuse. RDS Proxy takes them, but would
+            # give a session that has settings of its own to nobody else: there they are the role's, and the watchdog
+            # ends what takes longer than this function may wait.
             session = f"set statement_timeout = {timeout}; set lock_timeout = {timeout}; set timezone = 'UTC'"
-            conninfo = self.conninfo()
+            conninfo, shared = self.conninfo(), self._settings.through_proxy
 
             def connect() -> Connection:
                 opened = psycopg.connect(conninfo, autocommit=True, connect_timeout=2, application_name="ventana")
-                opened.execute(session)
+                if shared:
+                    opened.prepare_threshold = None
+                else:
+                    opened.execute(session)
                 return opened
 
             self._connection = connected_within(until - time.monotonic(), connect)
@@ -103,22 +112,42 @@ class Database:
         return died and until - time.monotonic() > half
 
     def conninfo(self) -> str:
-        """How to connect, from DATABASE_URL or the secret. Raises NotConfigured when neither tells."""
-        if self._settings.database_url:
-            return self._settings.database_url
-        if not self._settings.database_secret_id:
-            raise NotConfigured("set DATABASE_URL, or DATABASE_SECRET_ID to a secret with host, username and password")
-        secret = self._secrets.values(self._settings.database_secret_id)
-        missing = [name for name in ("host", "username", "password") if not secret.get(name)]
+        """How to connect: DATABASE_URL, a token of IAM, or the secret. Raises NotConfigured when none tells."""
+        settings = self._settings
+        if settings.database_url:
+            return settings.database_url
+        if settings.database_user:
+            return self._by_token(settings.required("database_host"), settings.database_user)
+        if settings.database_secret_id:
+            return self._by_secret(self._secrets.values(settings.database_secret_id))
+        raise NotConfigured(
+            "set DATABASE_URL, DATABASE_USER and DATABASE_HOST for IAM, or DATABASE_SECRET_ID to a secret with host, "
+            "username and password"
+        )
+
+    def _by_token(self, host: str, user: str) -> str:
+        return make_conninfo(
+            host=host,
+            port=PORT,
+            dbname=self._settings.database_name or "postgres",
+            user=user,
+            password=iam_token(host, PORT, user),
+            sslmode="verify-full",  # a token must not be given to somebody else
+            sslrootcert=authorities(),
+        )
+
+    def _by_secret(self, secret: Mapping[str, Any]) -> str:
+        found = {"host": self._settings.database_host, **{name: value for name, value in secret.items() if value}}
+        missing = [name for name in ("host", "username", "password") if not found.get(name)]
         if missing:
             raise NotConfigured(f"the database secret lacks {', '.join(missing)}")
         return make_conninfo(
-            host=secret["host"],
-            port=secret.get("port", 5432),
-            dbname=secret.get("dbname") or "postgres",
-            user=secret["username"],
-            password=secret["password"],
-            sslmode=secret.get("sslmode") or "require",
+            host=found["host"],
+            port=found.get("port", PORT),
+            dbname=found.get("dbname") or self._settings.database_name or "postgres",
+            user=found["username"],
+            password=found["password"],
+            sslmode=found.get("sslmode") or "require",
         )
 
 
