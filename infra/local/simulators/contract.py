@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infra.local.http_server import Request, Response
+from infra.local.simulators.account import Account
 from infra.local.simulators.callbacks import Webhook
 from infra.local.simulators.faults import Call, Fault
 
@@ -72,6 +73,10 @@ class Simulator(Protocol):
     """One provider."""
 
     name: str
+
+    @property
+    def account(self) -> Account:
+        """What our account there holds."""
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call to the provider."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from infra.local.http_server import Request
+from infra.local.simulators.account import REFUSALS
 from infra.local.simulators.contract import Letter
 from infra.local.simulators.faults import (
     CALL_MODES,
@@ -81,6 +82,22 @@ def read_customer(request: Request) -> tuple[str, Letter, bool]:
         raise BadOrder("Kommo's address is its account: leave `address` out")
     age = _number(order, "age_seconds", 0.0, 10 * 365 * 86400)
     return provider, Letter(sender, text, payload, address, age), _flag(order, "lose", False)
+
+
+def read_account(request: Request) -> tuple[str, dict[str, Any]]:
+    """Provider, and what is to be changed of our account there. Raises BadOrder."""
+    order = _object(request)
+    provider = _one_of(order, "provider", PROVIDERS)
+    changes = {name: value for name, value in order.items() if name != "provider"}
+    if not changes or set(changes) - {"reset", "disconnect", "refuse", "change"}:
+        raise BadOrder("Give `reset`, `disconnect`, `refuse` or `change`")
+    for name in ("reset", "disconnect"):
+        _flag(order, name, False)
+    if order.get("refuse") is not None:
+        _one_of(order, "refuse", REFUSALS)
+    if not isinstance(order.get("change", {}), dict):
+        raise BadOrder("Give `change` as an object, with the keys that GET /accounts shows")
+    return provider, changes
 
 
 def read_rules(request: Request) -> tuple[tuple[str, ...], dict[str, Any] | None]:

@@ -17,6 +17,7 @@ from infra.local.simulators.callbacks import Webhook
 from infra.local.simulators.contract import Attempt, Heard, Letter, Sent
 from infra.local.simulators.faults import Call, Fault
 from infra.local.simulators.files import ANY, handed_out
+from infra.local.simulators.kommo_account import KommoAccount
 from infra.local.simulators.kommo_hooks import KommoHooks, items
 from infra.local.simulators.kommo_talks import Talks, echo, page
 
@@ -49,11 +50,12 @@ class KommoSimulator:
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._hooks = identity, KommoHooks(identity, gateway_url)
         self._talks = Talks()
+        self.account = KommoAccount(identity, gateway_url)
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call to Kommo, or to where it keeps files."""
         ours = any(path.fullmatch(request.path) for path in (SEND, TALKS, MESSAGES, CONTACT))
-        return ours or request.path.startswith(FILES)
+        return ours or self.account.owns(request) or request.path.startswith(FILES)
 
     def read(self, request: Request) -> Response | Attempt:
         """Answer a wrong token, no talk, what is more than a text, questions for files, contacts and messages."""
@@ -64,6 +66,8 @@ class KommoSimulator:
         wanted = f"Bearer {self._identity.kommo_access_token}"
         if not hmac.compare_digest(request.header("authorization").encode(), wanted.encode()):
             return _error(401, "The token is not valid")
+        if self.account.owns(request):
+            return self.account.answer(request)
         if request.method == "GET":
             return self._asked(request)
         match = SEND.fullmatch(request.path)

@@ -17,6 +17,7 @@ from infra.local.simulators.callbacks import Webhook
 from infra.local.simulators.contract import Attempt, Heard, Letter, Sent
 from infra.local.simulators.faults import Fault
 from infra.local.simulators.files import MetaFiles
+from infra.local.simulators.meta_account import MetaAccount
 from infra.local.simulators.meta_messages import check, kind_of, text_of
 from infra.local.simulators.meta_parameters import Invalid
 
@@ -43,15 +44,19 @@ class MetaSimulator:
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._hooks = identity, meta_hooks.MetaHooks(identity, gateway_url)
+        self.account = MetaAccount(identity, gateway_url)
         self._numbers = {identity.meta_phone_number_id}
         self._files = MetaFiles()
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call to the Graph API, or to where it keeps files."""
-        return request.path == MetaFiles.PATH or any(path.fullmatch(request.path) for path in (PATH, FILE))
+        ours = request.path == MetaFiles.PATH or self.account.owns(request)
+        return ours or any(path.fullmatch(request.path) for path in (PATH, FILE))
 
     def read(self, request: Request) -> Response | Attempt:
         """Answer a wrong token, a number of nobody's, a body that is not in order, questions for files."""
+        if self.account.owns(request):
+            return self.account.answer(request)
         wanted = f"Bearer {self._identity.meta_access_token}"
         if not hmac.compare_digest(request.header("authorization").encode(), wanted.encode()):
             return self.refusal("190")

@@ -14,6 +14,9 @@ POST /fault           {provider, mode, count?, every?, to?, from?, call?, code?,
 POST /customer        {provider, from, text | payload, address?, age_seconds?, lose?}: a customer writes, to one of our
                       addresses and some time ago; {"status", "message_id"}
                       with "lose": true the provider takes it and no webhook tells us; the status is 0
+GET  /accounts        {"accounts": {provider: {…}}}: webhooks, numbers and rights as the provider's console has them
+POST /account         {provider, reset: true} | {provider, disconnect: true} | {provider, refuse: "credentials" |
+                      "rights" | null} | {provider, change: {…}}: change it there; the keys are those of /accounts
 GET  /events          what was published to the event bus: {"events": […]}
 POST /invoke/{function}   call a function with this event, as the console does; its answer comes back
 """
@@ -33,7 +36,7 @@ from infra.local.http_server import HttpServer, Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.callbacks import post
 from infra.local.simulators.contract import Simulator
-from infra.local.simulators.control import BadOrder, read_away, read_customer, read_fault, read_rules
+from infra.local.simulators.control import BadOrder, read_account, read_away, read_customer, read_fault, read_rules
 from infra.local.simulators.exchange import Exchange
 from infra.local.simulators.faults import Faults
 from infra.local.simulators.kommo import KommoSimulator
@@ -105,6 +108,10 @@ class Simulators:
                 return self._rules()
             case "GET", ["events"]:
                 return json_response(200, {"events": self._events()})
+            case "GET", ["accounts"]:
+                return self._accounts()
+            case "POST", ["account"]:
+                return self._order_account(request)
             case "POST", ["rules"]:
                 return self._order_rules(request)
             case "POST", ["fault"]:
@@ -126,6 +133,22 @@ class Simulators:
             else:
                 self._referee.change(provider, settings)
         return self._rules()
+
+    def _accounts(self) -> Response:
+        shown = {name: {**each.account.state, "refuse": each.account.refuse} for name, each in self._simulators.items()}
+        return json_response(200, {"accounts": shown})
+
+    def _order_account(self, request: Request) -> Response:
+        provider, order = read_account(request)
+        account = self._simulators[provider].account
+        if order.get("reset"):
+            account.reset()
+        if order.get("disconnect"):
+            account.disconnect()
+        if "refuse" in order:
+            account.refuse = order["refuse"]
+        account.change(order.get("change", {}))
+        return self._accounts()
 
     def _order_fault(self, request: Request) -> Response:
         seconds = read_away(request)
@@ -165,6 +188,6 @@ class Simulators:
 
 
 CALLS = (
-    *(f"GET /{name}" for name in ("sent", "indications", "violations", "rules", "events")),
-    *(f"POST /{name}" for name in ("rules", "fault", "customer", "invoke/{function}")),
+    *(f"GET /{name}" for name in ("sent", "indications", "violations", "rules", "accounts", "events")),
+    *(f"POST /{name}" for name in ("rules", "account", "fault", "customer", "invoke/{function}")),
 )

@@ -17,6 +17,7 @@ from infra.local.simulators.callbacks import Webhook
 from infra.local.simulators.contract import Attempt, Heard, Letter, Sent
 from infra.local.simulators.faults import Fault
 from infra.local.simulators.files import TwilioFiles
+from infra.local.simulators.twilio_account import TwilioAccount
 from infra.local.simulators.twilio_log import VERSION, MessageLog
 from infra.local.simulators.twilio_messages import Invalid, check, form_of, kind_of, our_id
 
@@ -43,6 +44,7 @@ class TwilioSimulator:
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._hooks = identity, twilio_hooks.TwilioHooks(identity, gateway_url)
+        self.account = TwilioAccount(identity, gateway_url)
         self._senders = {identity.twilio_address}
         self._log = MessageLog(identity.twilio_account_sid)
         self._files = TwilioFiles(identity.twilio_account_sid)
@@ -50,7 +52,8 @@ class TwilioSimulator:
     def owns(self, request: Request) -> bool:
         """Whether this is a call to Twilio, or to where it keeps files."""
         ours = any(path.fullmatch(request.path) for path in (PATH, FILE))
-        return ours or request.path == TYPING or request.path.startswith(TwilioFiles.PATH)
+        ours = ours or self.account.owns(request) or request.path == TYPING
+        return ours or request.path.startswith(TwilioFiles.PATH)
 
     def read(self, request: Request) -> Response | Attempt:
         """Answer wrong credentials, wrong parameters, and questions about messages."""
@@ -60,6 +63,8 @@ class TwilioSimulator:
         wanted = "Basic " + base64.b64encode(account.encode()).decode()
         if not hmac.compare_digest(request.header("authorization").encode(), wanted.encode()):
             return self.refusal("20003")
+        if self.account.owns(request):
+            return self.account.answer(request)
         if request.path == TYPING:
             return self._typing(request)
         match = PATH.fullmatch(request.path) or FILE.fullmatch(request.path)
