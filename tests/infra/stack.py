@@ -71,13 +71,31 @@ def constants(path: str) -> dict[str, Any]:
 
 
 def referred(value: Any) -> str:
-    """The logical id that a reference means, or the value itself."""
+    """The logical id that a reference means, or the value itself; a function for its alias as well."""
     match value:
         case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
-            return str(name)
-        case {"Fn::Sub": str(text)} if found := re.search(r"\$\{(\w+)\.Arn}", text):
-            return found[1]
+            return str(name).removesuffix("Aliaslive")
+        case {"Fn::Sub": str(text)} if found := re.search(r"\$\{(\w+)(?:\.Arn)?}", text):
+            return found[1].removesuffix("Aliaslive")
     return str(value)
+
+
+def named_in(value: Any) -> set[str]:
+    """Logical ids (and parameters) that CloudFormation finds in a part of a template, at any depth."""
+    match value:
+        case {"Ref": str(name)}:
+            return {name}
+        case {"Fn::GetAtt": [str(name), *_]} | {"Fn::GetAtt": str(name)}:
+            return {name.split(".")[0]}
+        case {"Fn::Sub": given}:
+            text, own = given if isinstance(given, list) else (given, {})
+            names = {name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)}", text)}
+            return (names - set(own)) | named_in(own)
+        case dict():
+            return {name for part in value.values() for name in named_in(part)}
+        case list():
+            return {name for part in value for name in named_in(part)}
+    return set()
 
 
 def when(condition: str, value: Any) -> Any:
@@ -91,6 +109,11 @@ def when(condition: str, value: Any) -> Any:
 def listed(value: Any) -> list[Any]:
     """What IAM writes as one thing or as a list of them, always as a list."""
     return value if isinstance(value, list) else [value]
+
+
+def given_where_made(value: Any) -> Any:
+    """What a property is in a network and with a database of the stack's own."""
+    return when("MakesDatabase", when("MakesNetwork", when("InVpc", value)))
 
 
 def without_hash(names: Iterable[str]) -> list[str]:

@@ -15,6 +15,9 @@ from ventana.webhook import SPARE_SECONDS
 
 EVERY = {
     "DATABASE_SECRET_ID",
+    "DATABASE_HOST",
+    "DATABASE_NAME",
+    "DATABASE_USER",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_LOG_LEVEL",
@@ -62,7 +65,8 @@ GIVEN = {
     | TURNS,
     "Reconcile": {"DATABASE_TIMEOUT_MS", "KOMMO_SECRET_ID", "TWILIO_SECRET_ID", "RECONCILE_PROVIDERS"} | TURNS,
     "Echo": {"DATABASE_TIMEOUT_MS", "SEND_QUEUE_URL", "WINDOW_MARGIN_SECONDS"},
-    "Migrator": set(),  # statements of a migration take as long as they take
+    "Migrator": {"APPLICATION_ROLE"},  # statements of a migration take as long as they take
+    "HealthCheck": {"DATABASE_TIMEOUT_MS", "PUBLIC_BASE_URL", "KOMMO_SECRET_ID", "META_SECRET_ID", "TWILIO_SECRET_ID"},
 }
 LOCAL_ONLY = {"DATABASE_URL", "SIMULATOR_URL"}
 BY_FIELD = {
@@ -123,7 +127,9 @@ def test_a_function_reads_what_it_gets(stack: Stack, name: str) -> None:
 
 def test_the_template_gives_exactly_what_settings_reads(stack: Stack) -> None:
     given = {name for function in stack.functions() for name in variables(stack, function)}
-    assert {name for name in given if not name.startswith("POWERTOOLS_")} == read_by_settings() - LOCAL_ONLY
+    # The role that the migrator lets in is no setting of the functions: they are it.
+    ours = {name for name in given if not name.startswith("POWERTOOLS_")} - {"APPLICATION_ROLE"}
+    assert ours == read_by_settings() - LOCAL_ONLY
 
 
 def test_settings_documents_each_variable_that_it_reads() -> None:
@@ -149,16 +155,30 @@ def test_the_database_is_given_up_before_the_function_is_killed(stack: Stack, na
     assert int(variables(stack, name)["DATABASE_TIMEOUT_MS"]) < 1000 * stack.properties(name)["Timeout"]
 
 
+def test_functions_go_through_the_proxy_and_migrations_past_it_as_the_owner(stack: Stack) -> None:
+    hosts = {name: when("MakesDatabase", variables(stack, name)["DATABASE_HOST"]) for name in stack.functions()}
+    direct = hosts.pop("Migrator")
+    assert {str(host) for host in hosts.values()} == {str({"Fn::GetAtt": ["Database", "Outputs.ProxyEndpoint"]})}
+    assert direct == {"Fn::GetAtt": ["Database", "Outputs.DatabaseEndpoint"]}
+    owner = variables(stack, "Migrator")
+    assert owner["DATABASE_USER"] == ""
+    assert when("MakesDatabase", owner["DATABASE_SECRET_ID"]) == {"Fn::GetAtt": ["Database", "Outputs.MasterSecretArn"]}
+    assert when("MakesDatabase", owner["APPLICATION_ROLE"]) == "ventana_app"
+
+
 def test_no_function_behind_the_api_names_the_api(stack: Stack) -> None:
     """The API names its functions: naming it back is a circle that CloudFormation refuses."""
-    for name in ("KommoWebhook", "MetaWebhook", "TwilioWebhook", "Api"):
+    for name in ("KommoWebhook", "MetaWebhook", "TwilioWebhook", "Api", "HealthCheck"):
         assert "HttpApi" not in str(variables(stack, name))
 
 
 def test_values_are_the_stacks_own(stack: Stack) -> None:
     for name in stack.functions():
         found = variables(stack, name)
-        assert found["DATABASE_SECRET_ID"] == {"Ref": "DatabaseSecretArn"}
+        existing = {"Ref": "DatabaseSecretArn"}
+        if name != "Migrator":
+            assert found["DATABASE_SECRET_ID"]["Fn::If"] == ["MakesDatabase", "", existing]
+            assert found["DATABASE_USER"]["Fn::If"] == ["MakesDatabase", "ventana_app", ""]
         assert found.get("SEND_QUEUE_URL", {"Ref": "SendQueue"}) == {"Ref": "SendQueue"}
         assert found.get("BULK_QUEUE_URL", {"Ref": "BulkQueue"}) == {"Ref": "BulkQueue"}
         assert found.get("SETTLE_AFTER_SECONDS", {"Ref": "SettleAfterSeconds"}) == {"Ref": "SettleAfterSeconds"}

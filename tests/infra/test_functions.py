@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.stack import ROOT, Stack, referred, without_hash
+from tests.infra.stack import ROOT, Stack, listed, named_in, referred, when, without_hash
 
 FOLDERS = {
     "KommoWebhook": "functions/kommo_webhook/",
@@ -19,8 +19,13 @@ FOLDERS = {
     "Reconcile": "functions/reconcile/",
     "Echo": "functions/echo_bot/",
     "Migrator": "functions/migrator/",
+    "HealthCheck": "functions/health_check/",
 }
-WITH_TWILIO = {"TwilioWebhook", "Sender", "Reconcile"}
+WITH_TWILIO = {"TwilioWebhook", "Sender", "Reconcile", "HealthCheck"}
+CALL_PROVIDERS = {"Sender", "Media", "ContactLookup", "Reconcile", "HealthCheck"}
+WITH_TRAFFIC = {"KommoWebhook", "MetaWebhook", "TwilioWebhook", "Api", "Sender"}
+"""Those whose new version takes over step by step, and not before credentials were tried."""
+ONCE_A_DEPLOYMENT = {"Migrator", "HealthCheck"}
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -63,16 +68,58 @@ def test_every_log_group_forgets(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_function_is_traced_and_enters_the_vpc_when_there_is_one(stack: Stack, name: str) -> None:
+def test_a_function_is_traced_and_has_a_way_out_only_if_it_calls_providers(stack: Stack, name: str) -> None:
     function = stack.properties(name)
     assert function["TracingConfig"] == {"Mode": "Active"}
-    assert function["VpcConfig"] == {
-        "Fn::If": [
-            "InVpc",
-            {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}},
-            {"Ref": "AWS::NoValue"},
-        ]
+    network = when("InVpc", function["VpcConfig"])
+    kind = "Provider" if name in CALL_PROVIDERS else "Function"
+    subnets, groups = (when("MakesNetwork", network[key]) for key in ("SubnetIds", "SecurityGroupIds"))
+    assert subnets == {"Fn::Split": [",", {"Fn::GetAtt": ["Network", f"Outputs.{kind}SubnetIds"]}]}
+    assert groups == [{"Fn::GetAtt": ["Network", f"Outputs.{kind}SecurityGroupId"]}]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_new_layer_or_variable_is_a_new_version_behind_the_alias(stack: Stack, name: str) -> None:
+    assert stack.source["Resources"][name]["Properties"]["AutoPublishAliasAllProperties"] is True
+    alias = stack.properties(f"{name}Aliaslive")
+    assert (referred(alias["FunctionName"]), alias["Name"]) == (name, "live")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_function_starts_from_a_snapshot_unless_it_runs_once_a_deployment(stack: Stack, name: str) -> None:
+    wanted = "None" if name in ONCE_A_DEPLOYMENT else "PublishedVersions"
+    assert stack.properties(name)["SnapStart"] == {"ApplyOn": wanted}
+
+
+def test_a_release_takes_over_step_by_step_and_goes_back_when_the_alarm_rings(stack: Stack) -> None:
+    groups = stack.of_type("AWS::CodeDeploy::DeploymentGroup")
+    assert set(groups) == {f"{name}DeploymentGroup" for name in WITH_TRAFFIC}
+    for name, group in groups.items():
+        alarm = "SenderDeploymentAlarm" if name == "SenderDeploymentGroup" else "DeploymentAlarm"
+        assert group["AlarmConfiguration"] == {"Enabled": True, "Alarms": [{"Name": {"Ref": alarm}}]}
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    for name in WITH_TRAFFIC:
+        policy = stack.resources[f"{name}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        assert policy["DeploymentGroupName"] == {"Ref": f"{name}DeploymentGroup"}
+
+
+def test_nobody_waits_for_himself(stack: Stack) -> None:
+    """CloudFormation refuses a circle only when it is deployed, and functions, API and alarms name each other."""
+    needs = {
+        name: {
+            other
+            for other in (
+                *named_in(resource.get("Properties")),
+                *named_in(resource.get("UpdatePolicy")),
+                *listed(resource.get("DependsOn", [])),
+            )
+            if other in stack.resources and other != name
+        }
+        for name, resource in stack.resources.items()
     }
+    while free := {name for name, others in needs.items() if not others}:
+        needs = {name: others - free for name, others in needs.items() if name not in free}
+    assert needs == {}
 
 
 def test_the_api_gives_up_before_its_gateway_does(stack: Stack) -> None:
@@ -80,8 +127,17 @@ def test_the_api_gives_up_before_its_gateway_does(stack: Stack) -> None:
 
 
 def test_the_database_is_migrated_before_any_function_changes(stack: Stack) -> None:
-    waiting = {name for name in stack.functions() if stack.resources[name].get("DependsOn") == "Migration"}
+    waiting = {name for name in stack.functions() if "Migration" in listed(stack.resources[name].get("DependsOn"))}
     assert waiting == set(FOLDERS) - {"Migrator"}
+
+
+def test_credentials_are_tried_before_any_traffic_moves(stack: Stack) -> None:
+    waiting = {name for name in stack.functions() if "Credentials" in listed(stack.resources[name].get("DependsOn"))}
+    assert waiting == WITH_TRAFFIC
+    credentials = stack.properties("Credentials")
+    assert referred(credentials["ServiceToken"]) == "HealthCheck"
+    assert referred(credentials["Release"]) in stack.of_type("AWS::Lambda::Version")
+    assert stack.properties("HealthCheck")["Timeout"] < credentials["ServiceTimeout"]
 
 
 def test_a_changed_migrations_folder_or_database_runs_the_migrator(stack: Stack) -> None:
@@ -89,7 +145,11 @@ def test_a_changed_migrations_folder_or_database_runs_the_migrator(stack: Stack)
     versions = stack.of_type("AWS::Lambda::Version")
     assert referred(migration["ServiceToken"]) == "Migrator"
     assert referred(migration["MigrationsHash"]) in versions
-    assert referred(migration["Database"]) == "DatabaseSecretArn"
+    assert migration["Database"]["Fn::If"] == [
+        "MakesDatabase",
+        {"Fn::GetAtt": ["Database", "Outputs.DatabaseResourceId"]},
+        {"Ref": "DatabaseSecretArn"},
+    ]
 
 
 def test_a_migrator_has_all_the_time_that_lambda_gives_and_is_not_started_twice(stack: Stack) -> None:

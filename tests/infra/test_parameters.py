@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from infra.local.intrinsics import read_yaml
 from tests.infra.stack import ROOT, Stack
 
-MUST_BE_GIVEN = {"DatabaseSecretArn", "JwtIssuer", "JwtAudience"}
+MUST_BE_GIVEN = {"JwtIssuer", "JwtAudience"}
 CONSTRAINTS = {"AllowedPattern", "AllowedValues", "MinValue"}
 
 
@@ -45,6 +46,22 @@ def test_each_parameter_is_shown_in_a_group(stack: Stack, parameters: dict[str, 
         ("DatabaseSecretArn", "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:rds!db-1-AbC123", True),
         ("DatabaseSecretArn", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ventana", False),
         ("DatabaseSecretArn", "ventana/db", False),
+        ("DatabaseSecretArn", "", True),
+        ("ApplicationRole", "ventana_app", True),
+        ("ApplicationRole", "Robert'); drop", False),
+        ("DatabaseInstanceClass", "db.r7g.large", True),
+        ("DatabaseInstanceClass", "large", False),
+        ("VpcId", "vpc-0abc", True),
+        ("VpcId", "subnet-0abc", False),
+        ("DomainName", "hooks.example.com", True),
+        ("DomainName", "my_hooks.example.com", False),
+        ("DomainName", "https://hooks.example.com", False),
+        ("CertificateArn", "arn:aws:acm:eu-west-1:123456789012:certificate/0-1", True),
+        ("HostedZoneId", "Z0ABC", True),
+        ("CorsOrigins", "", True),
+        ("CorsOrigins", "https://a.example.com,https://b.example.com", True),
+        ("CorsOrigins", "*", False),
+        ("CorsOrigins", "https://a.example.com, https://b.example.com", False),
         ("JwtIssuer", "https://login.example.com/tenant/", True),
         ("JwtIssuer", "http://login.example.com", False),
         ("JwtIssuer", "", False),
@@ -98,3 +115,88 @@ def test_each_stage_deploys_a_stack_of_its_own_with_parameters_that_exist(
         overridden = dict(pair.split("=") for pair in deployment["parameter_overrides"])
         assert set(overridden) <= set(parameters)
         assert not set(overridden) & MUST_BE_GIVEN
+
+
+RULES = {
+    # what is given, and the assertion that it breaks
+    "an existing network has subnets": ({"NetworkMode": "existing", "SecurityGroupIds": ["sg-1"]}, "needs SubnetIds"),
+    "and security groups": ({"NetworkMode": "existing", "SubnetIds": ["subnet-1"]}, "needs SecurityGroupIds"),
+    "an existing database has a secret": ({"DatabaseMode": "existing"}, "needs DatabaseSecretArn"),
+    "a new database has a network": ({"NetworkMode": "none"}, "reached from a VPC only"),
+    "and subnets in it": (
+        {"NetworkMode": "existing", "SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+        "needs VpcId and DatabaseSubnetIds",
+    ),
+    "a domain has a certificate": ({"DomainName": "hooks.example.com"}, "needs CertificateArn"),
+}
+ALLOWED = [
+    {},
+    {"NetworkMode": "none", "DatabaseMode": "existing", "DatabaseSecretArn": "arn"},
+    {
+        "NetworkMode": "existing",
+        "VpcId": "vpc-1",
+        "SubnetIds": ["subnet-1"],
+        "DatabaseSubnetIds": ["subnet-2"],
+        "SecurityGroupIds": ["sg-1"],
+    },
+    {"DomainName": "hooks.example.com", "CertificateArn": "arn"},
+]
+
+
+def broken(stack: Stack, given: dict[str, Any]) -> list[str]:
+    """What CloudFormation would say to these parameters, by the template's Rules."""
+    values = {name: parameter.get("Default", "given") for name, parameter in stack.source["Parameters"].items()}
+    lists = {name for name, parameter in stack.source["Parameters"].items() if parameter["Type"] != "String"}
+    values = {
+        name: value.split(",") if name in lists and isinstance(value, str) else value for name, value in values.items()
+    }
+    values |= given
+
+    def holds(node: Any) -> Any:
+        match node:
+            case {"Ref": name}:
+                return values[name]
+            case {"Fn::Equals": [left, right]}:
+                return holds(left) == holds(right)
+            case {"Fn::Contains": [some, one]}:
+                return holds(one) in holds(some)
+            case {"Fn::Not": [one]}:
+                return not holds(one)
+            case {"Fn::And": every}:
+                return all(holds(each) for each in every)
+        assert isinstance(node, str), f"{node} is nothing that a rule may use"
+        return node
+
+    return [
+        assertion["AssertDescription"]
+        for rule in stack.source["Rules"].values()
+        if holds(rule["RuleCondition"])
+        for assertion in rule["Assertions"]
+        if not holds(assertion["Assert"])
+    ]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_does_not_go_together_is_refused_before_anything_is_made(stack: Stack, name: str) -> None:
+    given, said = RULES[name]
+    assert any(said in refused for refused in broken(stack, given))
+
+
+@pytest.mark.parametrize("given", ALLOWED)
+def test_what_goes_together_is_taken(stack: Stack, given: dict[str, Any]) -> None:
+    assert broken(stack, given) == []
+
+
+@pytest.mark.parametrize("name", ["Network", "Database"])
+def test_a_nested_template_gets_parameters_that_it_has(stack: Stack, name: str) -> None:
+    nested = stack.source["Resources"][name]["Properties"]
+    declared = read_yaml(ROOT / nested["TemplateURL"])["Parameters"]
+    required = {parameter for parameter, spec in declared.items() if "Default" not in spec}
+    assert required <= set(nested["Parameters"]) <= set(declared)
+
+
+def test_what_is_taken_from_a_nested_template_is_given_by_it(stack: Stack) -> None:
+    text = (ROOT / "template.yaml").read_text()
+    for name in ("Network", "Database"):
+        declared = read_yaml(ROOT / stack.source["Resources"][name]["Properties"]["TemplateURL"])["Outputs"]
+        assert set(re.findall(rf"{name}\.Outputs\.(\w+)", text)) <= set(declared)

@@ -129,12 +129,29 @@ def test_access_logs_hold_no_path_address_or_query(stack: Stack) -> None:
     assert referred(stage["AccessLogSettings"]["DestinationArn"]) == "HttpApiLogs"
 
 
-def test_routes_are_throttled(stack: Stack) -> None:
-    assert stack.only("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
-        "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
-        "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
-    }
+def test_routes_are_throttled_and_webhooks_by_themselves(stack: Stack) -> None:
+    stage = stack.only("AWS::ApiGatewayV2::Stage")
+    limits = stage["DefaultRouteSettings"]
+    assert limits["ThrottlingRateLimit"] == {"Ref": "ApiRequestsPerSecond"}
+    assert limits["ThrottlingBurstLimit"] == {"Ref": "ApiRequestBurst"}
+    assert set(stage["RouteSettings"]) == {route for route in ROUTES if "/webhooks/" in route}
+    for limits in stage["RouteSettings"].values():
+        assert limits["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
+        assert limits["ThrottlingBurstLimit"] == {"Ref": "RequestBurst"}
 
 
-def test_other_origins_are_not_let_in(stack: Stack) -> None:
-    assert "x-amazon-apigateway-cors" not in stack.properties("HttpApi")["Body"]
+def test_other_origins_are_let_in_only_by_name(stack: Stack) -> None:
+    cors = stack.properties("HttpApi")["Body"]["x-amazon-apigateway-cors"]
+    assert cors["Fn::If"][0] == "LetsPagesIn"
+    assert cors["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    origins = stack.source["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"]["Fn::If"][1]["AllowOrigins"]
+    assert origins == {"Fn::Split": [",", {"Ref": "CorsOrigins"}]}
+    assert "allowCredentials" not in cors["Fn::If"][1]
+
+
+def test_a_domain_of_ones_own_is_the_only_address(stack: Stack) -> None:
+    assert stack.source["Resources"]["HttpApi"]["Properties"]["DisableExecuteApiEndpoint"]["Fn::If"][0] == "HasDomain"
+    domain = stack.properties("Domain")
+    assert domain["DomainNameConfigurations"][0]["SecurityPolicy"] == "TLS_1_2"
+    assert referred(stack.properties("DomainMapping")["ApiId"]) == "HttpApi"
+    assert stack.resources["DomainMapping"]["DependsOn"] in stack.of_type("AWS::ApiGatewayV2::Stage")
