@@ -29,8 +29,8 @@ check: $(VENV_READY) ## lint, formatting, types
 	@.venv/bin/mypy layers/ventana/ventana functions infra tests
 
 .PHONY: migrate
-migrate: $(VENV_READY) ## bring the database at DATABASE_URL up to date; ACTION="plan", "revert --to …"
-	@PYTHONPATH=layers/ventana .venv/bin/python -m ventana.schema.migrate $(or $(ACTION),up)
+migrate: $(VENV_READY) ## bring the database at DATABASE_URL up to date; ACTION="plan", "revert --to …"; ROLE=ventana_app
+	@PYTHONPATH=layers/ventana .venv/bin/python -m ventana.schema.migrate $(or $(ACTION),up) $(if $(ROLE),--role $(ROLE))
 
 .PHONY: lock
 lock: $(VENV_READY) ## pin every requirements*.in again, with hashes

@@ -1,6 +1,6 @@
 """A Postgres for all tests: one server a run, one fresh database a test, gone afterwards.
 
-TEST_DATABASE_URL, a server on which we may create databases, wins over the embedded one.
+TEST_DATABASE_URL, a server on which we may create databases and roles, wins over the embedded one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from infra.local.postgres import Postgres, PostgresFailed
 
@@ -77,6 +78,12 @@ def database_url(server: str, template: Callable[[], str]) -> Iterator[str]:
 
 
 @pytest.fixture
+def application_url(database_url: str) -> str:
+    """DSN of the same database for the role that the application has there."""
+    return as_application(database_url)
+
+
+@pytest.fixture
 def connection(database_url: str) -> Iterator[psycopg.Connection]:
     """An autocommit connection to a fresh, migrated database."""
     with psycopg.connect(database_url, autocommit=True) as opened:
@@ -92,7 +99,9 @@ def template(server: str) -> Callable[[], str]:
         with psycopg.connect(server, autocommit=True) as admin, _locked(admin, name):
             if not admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
                 admin.execute(f"create database {name}_unfinished template template0")
-                _migrate(_named(server, f"{name}_unfinished"))
+                _migrate(_named(server, f"{name}_unfinished"), application_role())
+                password = SQL("alter role {} password {}")
+                admin.execute(password.format(Identifier(application_role()), os.environ[RUN]))
                 admin.execute(f"alter database {name}_unfinished rename to {name}")
         return name
 
@@ -110,10 +119,22 @@ def _embedded() -> str:
     return server.dsn("postgres")
 
 
-def _migrate(dsn: str) -> None:
+def application_role() -> str:
+    """The application's role on this run's server: of this run, as its databases are."""
+    return f"{os.environ[RUN]}_app"
+
+
+def as_application(dsn: str) -> str:
+    """The same database, for the application's role."""
+    parts = urlsplit(dsn)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{application_role()}:{os.environ[RUN]}@{place}"))
+
+
+def _migrate(dsn: str, role: str) -> None:
     from ventana.schema.migrate import run
 
-    run("up", dsn, folder=MIGRATIONS, say=lambda line: None)
+    run("up", dsn, folder=MIGRATIONS, say=lambda line: None, role=role)
 
 
 @contextmanager
@@ -145,6 +166,7 @@ def _drop_all_of(run: str) -> None:
     with psycopg.connect(os.environ[SERVER], autocommit=True) as admin:
         for (name,) in admin.execute("select datname from pg_database where starts_with(datname, %s)", [run]):
             admin.execute(f"drop database if exists {name} with (force)")
+        admin.execute(SQL("drop role if exists {}").format(Identifier(application_role())))
 
 
 def _named(server: str, database: str) -> str:

@@ -1,14 +1,17 @@
 """The migrator: brings the schema up to the migrations beside this file, on deployment or when asked.
 
 CloudFormation custom resource: Create and Update run `up`, Delete does nothing; an answer is always sent, in time.
-Direct invoke: {"action": "up" | "plan" | "verify" | "revert" | "baseline", "to": "<version>"}, and where wanted
-"dry_run": true (up) or "archive": true (revert).
+Direct invoke: {"action": "up" | "plan" | "verify" | "revert" | "baseline" | "grant", "to": "<version>"}, and where
+wanted "dry_run": true (up) or "archive": true (revert).
+
+APPLICATION_ROLE names the role that the other functions connect as: `up` ends with giving it what it needs.
 
 It ends before Lambda ends it. Index builds go on in the server then, and whoever runs it next goes on from there.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,7 @@ def migrate(
             dry=dry_run,
             archive=archive,
             seconds=max(0.0, remaining - SPARE_SECONDS),
+            role=os.environ.get("APPLICATION_ROLE") or None,
         )
         return {
             "action": action,

@@ -15,14 +15,17 @@ import time
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from infra.local.child import die_with_parent, end
 from infra.local.places import Places, PostgresFailed
 
-__all__ = ["Postgres", "PostgresFailed"]
+__all__ = ["APPLICATION_ROLE", "Postgres", "PostgresFailed", "application_dsn"]
 
 USER = "ventana"
 DATABASE = "ventana"
+APPLICATION_ROLE = "ventana_app"
 START_SECONDS = 60.0
 LEFTOVER_SECONDS = 15.0
 # What a server says while one that was killed has not quite gone: its pid file, its memory, its port.
@@ -77,11 +80,7 @@ class Postgres:
             self._process = None
 
     def _kept_password(self) -> str:
-        kept = self.places.state / "postgres.password"
-        if not kept.exists():
-            kept.touch(mode=0o600)
-            kept.write_text(secrets.token_hex(24))
-        return kept.read_text()
+        return _kept(self.places.state / "postgres.password")
 
     def _initdb(self) -> None:
         password = self.places.private_file("password", self._password)
@@ -142,6 +141,27 @@ class Postgres:
                 connection.execute(f"create database {DATABASE}")
             except psycopg.errors.DuplicateDatabase:
                 return
+
+
+def application_dsn(owner: str, state: Path) -> str:
+    """The database at `owner` for the role of the application, which is made where it is missing.
+
+    The password of a role that somebody else made is not ours to change: then its sessions are refused.
+    """
+    password = _kept(state / "application.password")
+    with psycopg.connect(owner, autocommit=True) as connection:
+        if not connection.execute("select from pg_roles where rolname = %s", [APPLICATION_ROLE]).fetchone():
+            made = SQL("create role {} login password {}").format(Identifier(APPLICATION_ROLE), password)
+            connection.execute(made)
+    return make_conninfo(owner, user=APPLICATION_ROLE, password=password)
+
+
+def _kept(file: Path) -> str:
+    """The password in this file, which is made where it is missing."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(24))
+    return file.read_text()
 
 
 def _free_port() -> int:

@@ -19,7 +19,7 @@ from infra.local.functions import Function
 from infra.local.gateway import Gateway
 from infra.local.identity import Identity
 from infra.local.intrinsics import TemplateError
-from infra.local.postgres import Postgres, PostgresFailed
+from infra.local.postgres import APPLICATION_ROLE, Postgres, PostgresFailed, application_dsn
 from infra.local.queues import QueuePoller, at_once
 from infra.local.schedules import Clock
 from infra.local.simulators.server import Simulators
@@ -31,6 +31,7 @@ from infra.local.worker import Program
 from ventana.schema.migrate import MigrationError, run
 
 ROOT = Path(__file__).parents[2]
+MIGRATIONS = ROOT / "functions" / "migrator" / "migrations"
 LAYER = ROOT / "layers" / "ventana"
 UP_SECONDS = 30.0
 WORKERS = 2  # at most, of a function that no queue feeds
@@ -45,7 +46,7 @@ class System:
         self._state, self._port, self._database_url, self._say = state, port, database_url, say
         self._bot = bot
         self._running = ExitStack()
-        self.base_url = self.simulator_url = self.dsn = ""
+        self.base_url = self.simulator_url = self.dsn = self._application = ""
         self.identity: Identity
 
     def __enter__(self) -> System:
@@ -69,11 +70,12 @@ class System:
             aws = Aws(self._state.logs / "moto.log", self._state.folder)
             self._running.callback(aws.stop)
             self.dsn = self._database()
-            run("up", self.dsn, folder=ROOT / "functions" / "migrator" / "migrations", say=self._say)
+            run("up", self.dsn, folder=MIGRATIONS, say=self._say)
+            self._application = self._application_dsn()
             aws.ready()
             self._serve(gateway, aws)
         except (AwsFailed, PostgresFailed, TemplateError, psycopg.Error, MigrationError) as error:
-            raise LocalFailed(" ".join(str(error).split())) from error
+            raise LocalFailed(_line(error)) from error
         self._state.publish(
             {
                 "base_url": self.base_url,
@@ -110,8 +112,21 @@ class System:
         try:
             psycopg.connect(self._database_url, connect_timeout=5).close()
         except psycopg.Error as error:
-            raise LocalFailed(f"DATABASE_URL cannot be reached: {' '.join(str(error).split())}") from error
+            raise LocalFailed(f"DATABASE_URL cannot be reached: {_line(error)}") from error
         return self._database_url
+
+    def _application_dsn(self) -> str:
+        """For the application's role, as on AWS; the owner's where somebody's server does not let us make one."""
+        try:
+            dsn = application_dsn(self.dsn, self._state.folder)
+            run("grant", self.dsn, folder=MIGRATIONS, say=self._say, role=APPLICATION_ROLE)
+            psycopg.connect(dsn, connect_timeout=5).close()
+        except (psycopg.Error, MigrationError) as error:
+            if not self._database_url:
+                raise
+            self._say(f"Functions connect as DATABASE_URL says, and not as a role with fewer rights: {_line(error)}")
+            return self.dsn
+        return dsn
 
     def _serve(self, gateway: Gateway, aws: Aws) -> None:
         simulators = Simulators(self.identity, self.base_url, memory=self._state.folder / "customers.jsonl")
@@ -180,7 +195,7 @@ class System:
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
             **shortened(spec.environment),
             **aws.environment(spec.name),
-            "DATABASE_URL": self.dsn,
+            "DATABASE_URL": self._application,
             "SIMULATOR_URL": self.simulator_url,
         }
         return Program(spec.name, folder, spec.handler, environment, self._state.logs / f"{spec.name}.log")
@@ -200,3 +215,7 @@ class System:
                 return
             time.sleep(0.2)
         raise LocalFailed(f"the API does not come up (its health is {status}): see {self._state.logs}")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -38,7 +38,7 @@ SECRETS = {
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str, str]]:
+def aws(monkeypatch: pytest.MonkeyPatch, database_url: str, application_url: str) -> Iterator[dict[str, str]]:
     """Secrets, queues and bus in moto, and the environment that template.yaml gives to a function.
 
     Whatever events a test has caused are as their published schemas say.
@@ -60,7 +60,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[dict[str
         )["QueueUrl"]
         boto3.client("events").create_event_bus(Name="ventana")
         environment = {
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": application_url,
             "DATABASE_TIMEOUT_MS": "2000",
             "PUBLIC_BASE_URL": BASE,
             "SEND_QUEUE_URL": queue,
@@ -114,7 +114,7 @@ def load(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 @pytest.fixture
 def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
-    """Read or change the database from outside."""
+    """Read or change the database from outside, as its owner."""
 
     def read(query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(database_url) as connection:

@@ -213,11 +213,11 @@ def test_health_tells_the_truth(call: Call, load: Load, events: Events, monkeypa
 
 
 @pytest.fixture
-def parked(database_url: str) -> Callable[..., str]:
+def parked(application_url: str) -> Callable[..., str]:
     """Park items as a webhook does; the id of the last."""
 
     def park(*items: Any) -> str:
-        database = Database(Settings(database_url=database_url))
+        database = Database(Settings(database_url=application_url))
         record_inbound(database, items)
         found = database.value("select id::text from parked_items order by received_at desc limit 1")
         database.close()

@@ -57,7 +57,7 @@ STATES = ("accepted", "held", "failed", "uncertain", "sent")
 
 
 @pytest.fixture
-def known(rows: Rows, database_url: str) -> dict[str, list[str]]:
+def known(rows: Rows, application_url: str) -> dict[str, list[str]]:
     """Rows to work on: the ids of each kind by the name that paths give them."""
     conversations = [a_conversation(rows, provider) for provider in ("meta", "twilio", "kommo")]
     for state in STATES:
@@ -71,7 +71,7 @@ def known(rows: Rows, database_url: str) -> dict[str, list[str]]:
             *(conversations[0], state, conversations[0]),
             {"accepted": "ready", "held": "held", "uncertain": "uncertain"}.get(state, "over"),
         )
-    database = Database(Settings(database_url=database_url))
+    database = Database(Settings(database_url=application_url))
     record_inbound(database, [Parked("meta", "parse failed: KeyError", b'{"x": 1}'), Parked("unknown", "?", b"{}")])
     database.close()
     return {

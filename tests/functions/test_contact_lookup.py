@@ -307,8 +307,8 @@ def test_logs_hold_no_phone_and_no_name(capsys: pytest.CaptureFixture[str], swee
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(Settings(database_url=database_url))
+def database(application_url: str) -> Iterator[Database]:
+    opened = Database(Settings(database_url=application_url))
     yield opened
     opened.close()
 

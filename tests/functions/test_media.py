@@ -372,8 +372,8 @@ def test_logs_hold_no_address_and_no_credential(
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(Settings(database_url=database_url))
+def database(application_url: str) -> Iterator[Database]:
+    opened = Database(Settings(database_url=application_url))
     yield opened
     opened.close()
 

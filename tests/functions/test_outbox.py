@@ -30,8 +30,8 @@ EVERY = [("twilio", TWILIO), ("meta", meta(text(1))), ("kommo", KOMMO)]
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(Settings(database_url=database_url))
+def database(application_url: str) -> Iterator[Database]:
+    opened = Database(Settings(database_url=application_url))
     yield opened
     opened.close()
 
@@ -191,13 +191,13 @@ def test_an_event_that_is_too_large_goes_without_its_large_values(outbox: Outbox
 
 
 def test_two_publishers_share_the_events_and_publish_none_twice(
-    database_url: str, aws: dict[str, str], rows: Rows, bus: Bus
+    application_url: str, aws: dict[str, str], rows: Rows, bus: Bus
 ) -> None:
     happened_ids = happened(rows, 40)
     start = threading.Barrier(4)
 
     def publish() -> None:
-        database = Database(Settings(database_url=database_url))
+        database = Database(Settings(database_url=application_url))
         box = Outbox(database, "ventana")
         start.wait(10)
         box.publish_quietly()

@@ -4,6 +4,16 @@ VIEW = "active_conversations_by_provider"
 BY_PROVIDER = "`CREATE INDEX idx_messages_provider ON kommo_messages USING btree (provider)`"
 VALID = "`CHECK (provider = ANY (ARRAY['kommo'::text, 'twilio'::text, 'meta'::text]))`"
 CHANGES = [
+    (
+        "grant execute on function record_inbound_v2 to public",
+        "access to function record_inbound_v2(p_items jsonb, p_now timestamp with time zone): expected"
+        " `not everybody`, found `everybody`",
+    ),
+    (
+        "alter function record_inbound_v2 set search_path = pg_temp, public",
+        "function record_inbound_v2(p_items jsonb, p_now timestamp with time zone): expected"
+        " `set search_path=(these tables), pg_temp`, found `set search_path=pg_temp, public`",
+    ),
     ("drop index idx_messages_provider", f"index idx_messages_provider: expected {BY_PROVIDER}, found nothing"),
     (
         "drop index idx_messages_provider; create index idx_messages_provider on kommo_messages (role)",

@@ -1,4 +1,7 @@
-"""What the schema tests share: a Database of ours over a fresh, migrated Postgres, and short ways to say things."""
+"""What the schema tests share: a Database of ours over a fresh, migrated Postgres, and short ways to say things.
+
+What is tested is connected as the application's role; what a test itself looks at or changes, by `rows`, as the owner.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,28 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.conftest import _database as fresh_database
+from tests.conftest import as_application
 from ventana.schema.connection import Database
 from ventana.settings import Settings
 
 Result = TypeVar("Result")
 
 
+class Owned(Database):
+    """A database as the application's role has it; `owner` is the same for the owner."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(Settings(database_url=as_application(dsn)))
+        self.owner = Database(Settings(database_url=dsn))
+
+    def close(self) -> None:
+        super().close()
+        self.owner.close()
+
+
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    opened = Database(Settings(database_url=database_url))
+    opened = Owned(database_url)
     yield opened
     opened.close()
 
@@ -27,7 +43,7 @@ def database(database_url: str) -> Iterator[Database]:
 def shared(server: str, template: Callable[[], str]) -> Iterator[Database]:
     """One database for all tests of a worker that look at nothing but their own customers: the quickest."""
     with fresh_database(server, template()) as dsn:
-        opened = Database(Settings(database_url=dsn))
+        opened = Owned(dsn)
         yield opened
         opened.close()
 
@@ -41,13 +57,13 @@ class AtOnce:
     """Runs works in threads of their own, each with its own connection, all from the same instant."""
 
     def __init__(self, database_url: str) -> None:
-        self._settings = Settings(database_url=database_url)
+        self._dsn = database_url
 
     def __call__(self, works: Sequence[Callable[[Database], Result]]) -> list[Result]:
         start = threading.Barrier(len(works))
 
         def run(work: Callable[[Database], Result]) -> Result:
-            own = Database(self._settings)
+            own = Owned(self._dsn)
             try:
                 own.value("select 1")
                 start.wait(30)
@@ -60,18 +76,19 @@ class AtOnce:
 
 
 def rows(database: Database, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """Every row of a query; none of a statement that has no rows."""
+    """Every row of a query, which the owner sends; none of a statement that has no rows."""
+    sender = database.owner if isinstance(database, Owned) else database
 
     def read(connection: Any) -> list[tuple[Any, ...]]:
         cursor = connection.execute(query, parameters)
         return cursor.fetchall() if cursor.description else []
 
-    return database.call(read)
+    return sender.call(read)
 
 
 def read_so_far(database: Database, *tables: str) -> int:
     """How many rows of these tables were read since the database was made, by whatever plan."""
-    rows(database, "select pg_stat_force_next_flush()")
+    database.value("select pg_stat_force_next_flush()")  # of the session that is looked at
     query = """
         select sum(seq_tup_read)::bigint + sum(coalesce(idx_tup_fetch, 0))::bigint
           from pg_stat_user_tables where relname = any(%s)

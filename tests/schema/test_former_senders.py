@@ -35,11 +35,13 @@ from ventana.schema.connection import Database
 from ventana.schema.settle import claim_unsettled, settle_message
 from ventana.schema.windows import sweep_sends
 
+# The former version is connected as the owner, as `rows` is.
+
 
 def accept_formerly(database: Database, to: str, *, at: datetime = NOW) -> str:
     message_id = str(uuid4())
     query = "select outcome from accept_outbound_v1(%s, %s, null, null, 'text', 'an answer', %s, %s)"
-    assert database.value(query, (message_id, to, MARGIN, at)) == "accepted"
+    assert rows(database, query, message_id, to, MARGIN, at) == [("accepted",)]
     return message_id
 
 
@@ -50,9 +52,10 @@ def claim_formerly(database: Database, message_id: str, at: datetime = NOW) -> t
 
 def finish_formerly(database: Database, message_id: str, how: str, at: datetime = NOW) -> Any:
     if how == "sent":
-        return database.value("select finish_sent_v1(%s, %s, 'sending', %s)", (message_id, f"out-{message_id}", at))
+        query = "select finish_sent_v1(%s, %s, 'sending', %s)"
+        return rows(database, query, message_id, f"out-{message_id}", at)[0][0]
     query = "select finish_unsent_v1(%s, %s, 'code', 'why', false, 5, %s)"
-    return database.value(query, (message_id, how, at))
+    return rows(database, query, message_id, how, at)[0][0]
 
 
 def test_what_was_accepted_formerly_is_claimed_now(shared: Database) -> None:

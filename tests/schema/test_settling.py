@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.schema.conftest import AtOnce
+from tests.schema.conftest import AtOnce, rows
 from tests.schema.sending import (
     DAY,
     HOUR,
@@ -111,7 +111,7 @@ def test_cancelling(shared: Database, state: str, outcome: str) -> None:
 def test_what_is_not_ours_to_send_cannot_be_changed(shared: Database) -> None:
     """What the customer wrote, what others of us wrote elsewhere, and what there is not."""
     echo = str(writes(shared, role="assistant").message_id)
-    shared.value("update kommo_messages set delivery_status = 'failed' where id = %s returning 1", (echo,))
+    rows(shared, "update kommo_messages set delivery_status = 'failed' where id = %s", echo)
     for message_id in (str(writes(shared).message_id), echo, str(uuid4())):
         with pytest.raises(NotFound):
             retry_message(shared, message_id, "ana", DAY, MARGIN, NOW)

@@ -96,19 +96,12 @@ def test_everything_ends_in_the_end(database: Database) -> None:
     assert [phase_of(database, each) for each in ids] == [None] * 3
 
 
-def test_what_a_sender_holds_is_passed_over(database: Database, at_once: AtOnce) -> None:
+def test_what_a_sender_holds_is_passed_over(database: Database, connection: psycopg.Connection) -> None:
     """A sweep waits for nobody."""
     ids = [answer(database, conversation(database)) for _ in range(3)]
-
-    def hold(own: Database) -> list[tuple[str, str]]:
-        def work(connection: Any) -> list[tuple[str, str]]:
-            with connection.transaction():
-                connection.execute("select 1 from kommo_messages where id = %s for no key update", [ids[1]])
-                return swept(database, NOW + 2 * MINUTE)
-
-        return own.call(work)
-
-    (found,) = at_once([hold])
+    with connection.transaction():
+        connection.execute("select 1 from kommo_messages where id = %s for no key update", [ids[1]])
+        found = swept(database, NOW + 2 * MINUTE)
     assert found == [(each, "turn") for each in (ids[0], ids[2])]
     assert swept(database, NOW + 2 * MINUTE) == [(ids[1], "turn")]
 

@@ -16,16 +16,7 @@ COLUMNS: LiteralString = """
 """
 LIST: LiteralString = "select" + COLUMNS + "from business_addresses order by provider, address"
 ONE: LiteralString = "select" + COLUMNS + "from business_addresses where provider = %s and address = %s"
-SAVE: LiteralString = (
-    """
-insert into business_addresses as a (provider, address, messages_per_second, fallback_template)
-values (%s, %s, %s, %s::jsonb)
-on conflict (provider, address) do update
-   set messages_per_second = excluded.messages_per_second, fallback_template = excluded.fallback_template,
-       updated_at = now()
-returning """
-    + COLUMNS
-)
+SAVE: LiteralString = "select" + COLUMNS + "from save_address_v1(%s, %s, %s::numeric, %s::jsonb)"
 RESUME = "select resume_address_v1(%s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
 STOPPED = "select count(*) from business_addresses where stopped_at is not null"
 
@@ -68,7 +59,7 @@ def save_address(
     """Set an address up, or change it; what is None is as the provider allows, and nothing."""
     template = dumped(fallback_template) if fallback_template else None
     saved = database.one(BusinessAddress, SAVE, (provider, address, messages_per_second, template))
-    assert saved is not None  # noqa: S101 - an insert that returns
+    assert saved is not None  # noqa: S101 - it returns what it saved
     return saved
 
 

@@ -18,10 +18,7 @@ LIST: LiteralString = (
     " order by received_at desc limit %(limit)s"
 )
 ONE: LiteralString = "select" + COLUMNS + ", body, content_type, item from parked_items where id = %s"
-REPLAYED = """
-update parked_items set replayed_at = clock_timestamp(), replay_outcome = %s where id = %s and replayed_at is null
-returning true
-"""
+REPLAYED = "select mark_replayed_v1(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +56,4 @@ def find_parked(database: Database, parked_id: str) -> ParkedItem | None:
 
 def mark_replayed(database: Database, parked_id: str, outcome: str) -> None:
     """Note that a replay settled the item."""
-    database.value(REPLAYED, (outcome, parked_id))
+    database.value(REPLAYED, (parked_id, outcome))

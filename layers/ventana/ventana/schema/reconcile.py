@@ -11,18 +11,8 @@ from ventana.schema.connection import Database
 FIND = """
 select checked_until, listing_since, listing_until, place, updated_at from reconcile_cursors where provider = %s
 """
-KEEP = """
-insert into reconcile_cursors (provider, listing_since, listing_until, place) values (%s, %s, %s, %s)
-on conflict (provider) do update
-   set listing_since = excluded.listing_since, listing_until = excluded.listing_until, place = excluded.place,
-       updated_at = now()
-"""
-FINISH = """
-insert into reconcile_cursors (provider, checked_until) values (%s, %s)
-on conflict (provider) do update
-   set checked_until = greatest(reconcile_cursors.checked_until, excluded.checked_until),
-       listing_since = null, listing_until = null, place = null, updated_at = now()
-"""
+KEEP = "select keep_reconcile_place_v1(%s, %s, %s, %s)"
+FINISH = "select finish_reconcile_v1(%s, %s)"
 KNOWN = """
 select provider_message_id from kommo_messages
  where provider is not distinct from %s and provider_message_id = any(%s) and provider_message_id is not null

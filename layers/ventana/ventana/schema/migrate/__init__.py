@@ -1,6 +1,7 @@
 """The migration runner: applies the folder of SQL files to a database, once each, in order, whoever starts it.
 
-    python -m ventana.schema.migrate up | plan | verify | revert | baseline | backfill  [--to VERSION] [--dsn DSN]
+    python -m ventana.schema.migrate up | plan | verify | revert | baseline | backfill | grant
+        [--to VERSION] [--role ROLE] [--dsn DSN]
 
 A version is a file of steps (folder.py). Each is done in a way that a database in use does not feel (steps.py) and is
 written into `ventana_meta` in the same commit (ledger.py). What a database should consist of is found out by rehearsing
@@ -38,7 +39,7 @@ __all__ = [
 ]
 FOLDER = Path(__file__).parents[5] / "functions" / "migrator" / "migrations"  # of a checkout; the function says its own
 LOCK_WAIT_SECONDS = 60.0
-ACTIONS = ("up", "plan", "verify", "revert", "baseline", "backfill")
+ACTIONS = ("up", "plan", "verify", "revert", "baseline", "backfill", "grant")
 
 
 def run(
@@ -52,6 +53,7 @@ def run(
     dry: bool = False,
     archive: bool = False,
     seconds: float | None = None,
+    role: str | None = None,
 ) -> Outcome:
     """Do `action` on the database at `dsn`, up to the version `to`, and print the report through `say`.
 
@@ -59,6 +61,7 @@ def run(
     verify    compare the database with the folder        revert    undo what is after `to` (default: the last one)
     baseline  adopt a database that has the schema already, as far as it is the same
     backfill  compute the windows of old conversations; ends early after a signal, and goes on in the next run
+    grant     let the application's `role` read and call what is ours, and nothing else; `up` ends with it
 
     Waits `lock_seconds` for another run to end, and works for `seconds` at most. A revert refuses to lose conversations
     that the former schema cannot hold, unless it may `archive` them. Raises MigrationError (Drift, Ahead, Locked,
@@ -70,6 +73,8 @@ def run(
         raise MigrationError(f"there is no version {to}; the last one is {migrations[-1].version}")
     if action not in ACTIONS:
         raise MigrationError(f"unknown action {action}: use one of {', '.join(ACTIONS)}")
+    if action == "grant" and not role:
+        raise MigrationError("say which role the application has; nothing was changed")
     if dry and action != "up":
         raise MigrationError(f"only `up` has a dry run, `{action}` has none; nothing was changed")
     with psycopg.connect(dsn, autocommit=True, application_name="ventana-migrator", connect_timeout=10) as connection:
@@ -90,7 +95,12 @@ def run(
                     return runner.revert(to, archive)
                 case "baseline":
                     return runner.baseline(to)
-            return runner.up(to)
+                case "grant" if role:
+                    return runner.grant(role)
+            outcome = runner.up(to)
+            if role:
+                runner.grant(role)
+            return outcome
 
 
 def _backfill(runner: Runner) -> Outcome:

@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("--to", help="the version to stop at")
     parser.add_argument("--dsn", default=os.environ.get("DATABASE_URL"), help="default: DATABASE_URL")
+    parser.add_argument(
+        "--role", default=os.environ.get("APPLICATION_ROLE"), help="of the application, for up and grant"
+    )
     parser.add_argument("--dry-run", action="store_true", help="with up: run it in a transaction and take it back")
     parser.add_argument("--archive", action="store_true", help="with revert: move aside what would be orphaned")
     parser.add_argument("--seconds", type=float, help="end early, so that the next run goes on from there")
@@ -32,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             dry=options.dry_run,
             archive=options.archive,
             seconds=options.seconds,
+            role=options.role or None,
         )
     except (MigrationError, psycopg.Error) as error:
         print(f"migrate {options.action}: {str(error).strip()}", file=sys.stderr)  # noqa: T201

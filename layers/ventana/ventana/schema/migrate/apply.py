@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
+from ventana.schema.migrate.access import close_functions
 from ventana.schema.migrate.archive import unarchive
 from ventana.schema.migrate.builds import build_index
 from ventana.schema.migrate.catalog import home_schema, read_catalog
@@ -112,6 +113,7 @@ class Applier:
 
     def _complete(self, rehearsed: Rehearsed, before: _Before) -> None:
         """A version is applied when everything that it makes is there as it should be."""
+        close_functions(self.connection, before.home, rehearsed.made)
         wrong = differences(rehearsed.made, read_catalog(self.connection, before.home))
         if wrong:
             raise MigrationError(f"{rehearsed.migration.version} ran, but left {'; '.join(wrong)}")

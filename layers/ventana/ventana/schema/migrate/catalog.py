@@ -13,10 +13,18 @@ import psycopg
 Catalog: TypeAlias = Mapping[str, str]
 """Component ("index idx_messages_provider") → definition, line by line."""
 
+EVERYBODY = ("anon", "authenticated")
+"""Roles that stand for whoever asks, beside PUBLIC: Supabase lets them call each new function, by REST."""
+READS = "_reads"
+"""How the policies end that let a role of the application read, where rows are secured: `<role>_reads`."""
+
 COMPONENTS = """
 with home as (select %(schema)s::regnamespace as oid),
 relations as (select c.oid, c.relname, c.relkind, c.relpersistence, c.reloptions
-                from pg_class c, home where c.relnamespace = home.oid)
+                from pg_class c, home where c.relnamespace = home.oid),
+functions as (select p.* from pg_proc p, home
+               where p.pronamespace = home.oid and p.prokind = 'f'
+                 and not exists (select from pg_depend e where e.objid = p.oid and e.deptype = 'e'))
 select 'table ' || relname, case relpersistence when 'u' then 'unlogged table' else 'table' end, ''
   from relations where relkind in ('r', 'p')
 union all
@@ -49,11 +57,19 @@ select 'function ' || p.proname || '(' || pg_get_function_identity_arguments(p.o
                      case when p.proisstrict then 'strict' end, case when p.prosecdef then 'security definer' end,
                      case p.proparallel when 's' then 'parallel safe' when 'r' then 'parallel restricted' end),
            'arguments (' || pg_get_function_arguments(p.oid) || ')',
-           'set ' || array_to_string(p.proconfig, E'\nset ')),
+           'set ' || replace(array_to_string(p.proconfig, E'\nset '),
+                             'search_path=' || %(schema)s::regnamespace::text || ',', 'search_path=(these tables),')),
        coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)
-  from pg_proc p join pg_language l on l.oid = p.prolang, home
- where p.pronamespace = home.oid and p.prokind = 'f'
-   and not exists (select from pg_depend e where e.objid = p.oid and e.deptype = 'e')
+  from functions p join pg_language l on l.oid = p.prolang
+union all
+-- Told only where it is so: that a function of ours is more closed than it should be hurts nobody.
+select 'access to function ' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+       'not everybody', ''
+  from functions p
+ where not exists (
+           select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+             left join pg_roles g on g.oid = a.grantee
+            where a.privilege_type = 'EXECUTE' and (a.grantee = 0 or g.rolname = any(%(everybody)s)))
 union all
 select 'trigger ' || t.tgname || ' on ' || r.relname,
        pg_get_triggerdef(t.oid, true)
@@ -71,6 +87,7 @@ select 'policy ' || p.polname || ' on ' || r.relname,
                  'using ' || pg_get_expr(p.polqual, p.polrelid),
                  'check ' || pg_get_expr(p.polwithcheck, p.polrelid)), ''
   from pg_policy p join relations r on r.oid = p.polrelid
+ where p.polname <> all (select g.rolname || %(reads)s from pg_roles g where p.polroles = array[g.oid])
 union all
 select 'rule ' || w.rulename || ' on ' || r.relname, pg_get_ruledef(w.oid, true), ''
   from pg_rewrite w join relations r on r.oid = w.ev_class where r.relkind in ('r', 'p')
@@ -79,9 +96,10 @@ select 'rule ' || w.rulename || ' on ' || r.relname, pg_get_ruledef(w.oid, true)
 
 def read_catalog(connection: psycopg.Connection, schema: str) -> dict[str, str]:
     """Every component of `schema`; names of the schema itself are left out, so that two schemas can be compared."""
+    parameters = {"schema": schema, "everybody": list(EVERYBODY), "reads": READS}
     return {
         str(name): _lines(f"{str(definition).replace(f'{schema}.', '')}\n{body}")
-        for name, definition, body in connection.execute(COMPONENTS, {"schema": schema})
+        for name, definition, body in connection.execute(COMPONENTS, parameters)
     }
 
 

@@ -10,6 +10,7 @@ from ventana.schema.migrate.catalog import Catalog
 SHOWN = 100
 """How much of a definition is shown: the line in which it begins to differ, around that place."""
 BEFORE = 30
+ACCESS, EVERYBODY = "access to ", "everybody"
 INDEXED = re.compile(r" ON (?:ONLY )?(\w+) USING ")
 
 
@@ -19,13 +20,14 @@ def alike(expected: str, found: str | None) -> bool:
 
 
 def differences(expected: Catalog, found: Catalog) -> list[str]:
-    """Each component that is not as it should be; of a table that is missing, the table alone."""
+    """Each component that is not as it should be; of a table or function that is missing, that alone."""
     missing = {f"table {table_of(name, '')}" for name in expected if name.startswith("table ") and name not in found}
     return [
-        f"{name}: {_difference(definition, found.get(name))}"
+        f"{name}: " + _difference(definition, found.get(name, EVERYBODY if name.startswith(ACCESS) else None))
         for name, definition in expected.items()
         if not alike(definition, found.get(name))
         and (name in missing or f"table {table_of(name, definition)}" not in missing)
+        and (name.removeprefix(ACCESS) == name or name.removeprefix(ACCESS) in found)
     ]
 
 

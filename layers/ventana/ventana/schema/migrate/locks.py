@@ -38,6 +38,8 @@ STATEMENTS: tuple[tuple[str, str, str, str], ...] = (
     (r"comment on column (?:\w+\.)??(\w+)\.\w+ ", "comment", BESIDE, NONE),
     (rf"comment on \w+ {NAME}", "comment", NONE, NONE),
     (rf"(?:insert into|update|delete from) {NAME}", "write rows", ROWS, "touches rows"),
+    (rf"(?:grant|revoke) .*? on function {NAME}", "access", NONE, NONE),
+    (r"select set_config\b()", "setting", NONE, NONE),
     (r"(?:with|select)\b()", "call", ROWS, "touches rows"),
     (r"set\b()", "setting", NONE, NONE),
 )

@@ -60,6 +60,8 @@ def components(rehearsed: Iterable[Rehearsed], found: Catalog) -> list[Component
         if name not in last or (name in whole and label == name and state == "present"):
             continue
         kind, _, rest = label.partition(" ")
+        if kind == "access":
+            continue  # a function stands for who may call it; `verify` tells them apart
         if kind in ("constraint", "trigger"):
             rest = rest.rpartition(" on ")[0]
         parts.append(Component(kind, rest.partition("(")[0] + "()" if kind == "function" else rest, state))

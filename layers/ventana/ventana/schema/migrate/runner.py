@@ -1,4 +1,4 @@
-"""One run of an action on one database: up, plan, verify, revert or baseline."""
+"""One run of an action on one database: up, grant, plan, verify, revert or baseline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from ventana.schema.migrate.access import Access
 from ventana.schema.migrate.apply import Applier
 from ventana.schema.migrate.archive import archive_columns_and_tables, run_companion
 from ventana.schema.migrate.builds import broken_indexes
@@ -92,6 +93,15 @@ class Runner:
             raise Unfinished(f"{unfinished}; pending: {', '.join(left) or 'nothing else'}") from None
         self.say(f"{len(done)} applied")
         return self._report(Outcome("up", done=done), self.ledger.applied(self.migrations))[0]
+
+    def grant(self, role: str) -> Outcome:
+        """Let a role of the application do what it needs, and nothing else."""
+        applied = self.ledger.applied(self.migrations)
+        if not applied:
+            raise MigrationError("nothing is applied yet: run `up` before `grant`")
+        schema = self._rehearse(applied[-1])[-1].after
+        Access(self.connection, home_schema(self.connection), schema, self.say, self.limits).grant(role)
+        return Outcome("grant")
 
     def rehearsal(self, to: str | None) -> Outcome:
         """Run what is pending in one transaction and take it back: whether it would run on this very data."""
