@@ -39,7 +39,7 @@ from ventana.schema.dispatch import (
 from ventana.secrets import SecretStore
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
-from ventana.telemetry import count, log_bug, logger, measured
+from ventana.telemetry import count, log_bug, logger, measured, of_provider
 
 settings = Settings.from_environment()
 secrets = SecretStore()
@@ -116,7 +116,7 @@ def take_turn(record: SQSRecord, context: LambdaContext) -> None:
     """Send what is in line up to the message that the turn is for. Raises TryAgain when the turn is to come again."""
     lane = _lane(record)
     lease, margin = timedelta(seconds=settings.lease_seconds), timedelta(seconds=settings.window_margin_seconds)
-    waits = 0
+    waits, known = 0, False
     while context.get_remaining_time_in_millis() > NEEDED_MS:
         claim = claim_outbound(database, record.body, lane, PACES, lease, margin)
         if claim.outcome == "wait":
@@ -124,7 +124,9 @@ def take_turn(record: SQSRecord, context: LambdaContext) -> None:
             if not _waited(record, lane, claim, in_a_crowd=waits > IN_A_CROWD):
                 return
         elif claim.outcome == "claimed":
-            waits = 0
+            if not known:  # all that is in line goes to one customer
+                of_provider(claim.provider or "")
+            waits, known = 0, True
             status = _deliver(claim, context)
             if claim.message_id == record.body and status != "queued":
                 return

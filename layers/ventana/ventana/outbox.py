@@ -75,6 +75,9 @@ class Outbox:
             if taken:
                 finish_events(self._database, taken)
                 count("EventsPublished", len(taken))
+                for event in events:
+                    if event.name == "MessageStatusChanged" and event.id in taken:
+                        count(f"Status{str(event.detail['status']).title()}")
         return len(taken)
 
     def publish_quietly(self, until: float | None = None) -> None:

@@ -25,6 +25,11 @@ def count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
+def of_provider(name: str) -> None:
+    """Publish what is counted in this invocation once more by itself, under its provider."""
+    metrics.add_dimensions(provider=name)
+
+
 def seconds(name: str, value: float) -> None:
     """Add to the metric `name`, a duration."""
     metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=value)
@@ -54,5 +59,6 @@ def measured(handler: Callable[..., Result]) -> Callable[..., Result]:
         finally:
             if metrics.metric_set:
                 metrics.flush_metrics()
+            metrics.clear_metrics()
 
     return publishing

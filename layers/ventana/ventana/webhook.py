@@ -29,7 +29,7 @@ from ventana.secrets import ProviderSecrets, SecretStore
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
 from ventana.spill_queue import spill_queue
-from ventana.telemetry import count, log_bug, logger, measured
+from ventana.telemetry import count, log_bug, logger, measured, of_provider
 
 SPARE_SECONDS = STATEMENT_SPARE_SECONDS + LOOK_SECONDS
 """How much longer than its time-out a statement may take that only the watchdog ends."""
@@ -54,6 +54,7 @@ def webhook(
     @measured
     def handler(event: Event, context: object) -> dict[str, Any]:
         started = time.perf_counter()
+        of_provider(provider.name)
         try:
             request = raw_request(event, settings.public_base_url)
             answer, counts = _receive(provider, request, secrets, settings, intake)
