@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ventana.telemetry import count, measured, of_provider
+from ventana.telemetry import count, gauge, measured, of_provider
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +54,16 @@ def test_metrics_of_an_invocation_that_fails_are_published_all_the_same(capsys: 
     with pytest.raises(ValueError, match="broken"):
         failing()
     assert [line["Tried"] for line in said(capsys)] == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "under"), [({}, {"service": "ventana"}), ({"provider": "acme"}, {"provider": "acme"})]
+)
+def test_a_number_of_something_is_found_where_alarms_look_for_it(
+    capsys: pytest.CaptureFixture[str], dimensions: dict[str, str], under: dict[str, str]
+) -> None:
+    gauge("UncertainSends", 3, **dimensions)
+    (line,) = said(capsys)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [list(under)]
+    assert {name: line[name] for name in under} == under
+    assert line["UncertainSends"] == [3.0]

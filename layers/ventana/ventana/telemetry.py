@@ -36,9 +36,9 @@ def seconds(name: str, value: float) -> None:
 
 
 def gauge(name: str, value: float, **dimensions: str) -> None:
-    """Publish at once how many of something there are, under dimensions of its own."""
+    """Publish at once how many of something there are, under dimensions of its own; without any, by service as all."""
     with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=metrics.namespace) as metric:
-        for dimension, of in dimensions.items():
+        for dimension, of in (dimensions or {"service": SERVICE}).items():
             metric.add_dimension(name=dimension, value=of)
 
 
