@@ -35,8 +35,8 @@ http = transport(settings.simulator_url, connect_seconds=2.0, read_seconds=setti
 
 ANSWER_SECONDS = 22.0  # what the answer to CloudFormation may take, all its tries included
 DATA_LENGTH = 500  # of warnings: CloudFormation takes 4096 bytes in all, and a letter may become six
-FAILING: About = "credentials"
-DATABASE = "database"
+DATABASE: About = "database"
+FAILING: tuple[About, ...] = ("credentials", DATABASE)
 EMPTY = Finding("warning", "not configured: there is no secret", "", "secret")
 
 
@@ -115,7 +115,7 @@ def _credentials(provider: str) -> ProviderSecrets | Finding:
         if response.get("Error", {}).get("Code") == "ResourceNotFoundException":
             return EMPTY
         advice = "put a JSON object into it, and see that this function may read it and reach Secrets Manager"
-        return Finding("problem", str(error), advice, FAILING)
+        return Finding("problem", str(error), advice, "credentials")
 
 
 def _asking(provider: str, credentials: ProviderSecrets) -> Callable[[], list[Finding]]:
@@ -132,25 +132,25 @@ def _database() -> Iterator[Finding]:
         missing, unfinished = missing_functions(database), unfinished_versions(database)
     except (StorageUnavailable, NotConfigured) as error:
         advice = "see that it runs, that this function's network leads there, and what user and password it has"
-        yield Finding("problem", str(error), advice, FAILING)
+        yield Finding("problem", str(error), advice, DATABASE)
         return
     if absent := [each.name for each in missing if not each.there]:
         what = f"this release calls what the schema does not have: {', '.join(absent)}"
-        yield Finding("problem", what, "run the migrator: sam remote invoke Migrator, or make migrate", FAILING)
+        yield Finding("problem", what, "run the migrator: sam remote invoke Migrator, or make migrate", DATABASE)
     if closed := [each.name for each in missing if each.there]:
         what = f"the application's role may not call {', '.join(closed)}"
-        yield Finding("problem", what, "run the migrator, which gives the role what it needs", FAILING)
+        yield Finding("problem", what, "run the migrator, which gives the role what it needs", DATABASE)
     if unfinished:
         advice = "run the migrator again: it goes on where it stopped"
-        yield Finding("warning", f"migrations that have begun and not ended: {', '.join(unfinished)}", advice)
+        yield Finding("warning", f"migrations that have begun and not ended: {', '.join(unfinished)}", advice, DATABASE)
     if not (missing or unfinished):
-        yield Finding("ok", "it answers, and has all that this release calls")
+        yield Finding("ok", "it answers, and has all that this release calls", about=DATABASE)
 
 
 def _outcome(name: str, future: Future[list[Finding]]) -> list[Finding]:
     if not future.done() or future.cancelled():
         if name == DATABASE:
-            return [Finding("problem", "it did not answer in time", "see that its network leads there", FAILING)]
+            return [Finding("problem", "it did not answer in time", "see that its network leads there", DATABASE)]
         return [Finding("warning", "it did not answer in time", "try again later", "reach")]
     try:
         return future.result()
@@ -160,7 +160,7 @@ def _outcome(name: str, future: Future[list[Finding]]) -> list[Finding]:
 
 
 def _fails(finding: Finding) -> bool:
-    return finding.level == "problem" and finding.about == FAILING
+    return finding.level == "problem" and finding.about in FAILING
 
 
 def _report(found: dict[str, list[Finding]]) -> None:

@@ -16,7 +16,7 @@ from ventana.http import HttpRequest
 from ventana.secrets import ProviderSecrets
 
 Level: TypeAlias = Literal["ok", "warning", "problem"]
-About: TypeAlias = Literal["secret", "credentials", "account", "webhook", "reach"]
+About: TypeAlias = Literal["secret", "credentials", "account", "webhook", "reach", "database"]
 KEYS = "the keys are in layers/ventana/ventana/secrets.py"
 SET_IT = "set it with make connect APPLY=1"
 TAKE_OVER = "if it shall come here, take it over with make connect APPLY=1 REPLACE=1"
@@ -36,7 +36,7 @@ class Finding:
     """Something that is well, may become a problem, or is one; `advice` says what to do about it.
 
     `about` tells what it depends on: "secret" (nothing is configured), "credentials" (what our secret holds, and what
-    it may do), "account" (the numbers there), "webhook" (what was set there), "reach" (nobody answered just now).
+    it may do), "account" (the numbers there), "webhook" (what was set there), "reach" (nobody answered just now), "database" (ours, which is looked at beside them).
     """
 
     level: Level
