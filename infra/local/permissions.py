@@ -56,20 +56,11 @@ def of_functions(template: Template) -> dict[str, tuple[Statement, ...]]:
     roles, shared = dict(template.of_type("AWS::IAM::Role")), dict(template.of_type("AWS::IAM::ManagedPolicy"))
     found = {}
     for name, properties in template.of_type("AWS::Serverless::Function"):
-        role = roles[properties["Role"]["Fn::GetAtt"][0]] if "Role" in properties else _of_sam(properties)
+        role = roles[properties["Role"]["Fn::GetAtt"][0]]
         policies = [*role.get("Policies", []), *(shared[arn["Ref"]] for arn in role.get("ManagedPolicyArns", []))]
         documents = template.resolve([policy["PolicyDocument"] for policy in policies], lenient=True)
         found[name] = tuple(_read(name, each) for document in documents for each in _listed(document["Statement"]))
     return found
-
-
-def _of_sam(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The role that SAM makes for a function without one."""
-    documents = list(properties.get("Policies", []))
-    if any(event["Type"] == "SQS" for event in (properties.get("Events") or {}).values()):
-        actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-        documents.append({"Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}})
-    return {"Policies": [{"PolicyDocument": document} for document in documents]}
 
 
 def _read(function: str, statement: Mapping[str, Any]) -> Statement:
