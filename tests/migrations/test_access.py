@@ -16,7 +16,10 @@ import ventana.schema
 from tests.conftest import application_role, as_application
 from tests.migrations.test_drift import verify
 from tests.migrations.test_history import VERSIONS, up
+from tests.schema.recording import HELLO, outcomes
+from ventana.schema.connection import Database
 from ventana.schema.migrate import MigrationError, access, catalog, run
+from ventana.settings import Settings
 
 CALLED = {
     name
@@ -91,7 +94,8 @@ TOO_MUCH = [
     ("all on events", "table_privilege(%s, 'events', 'insert, update, delete, truncate, trigger')"),
     ("update (status) on kommo_conversations", "any_column_privilege(%s, 'kommo_conversations', 'update')"),
     ("create on schema public", "schema_privilege(%s, 'public', 'create')"),
-    ("usage on schema ventana_meta", "schema_privilege(%s, 'ventana_meta', 'usage')"),
+    ("usage on schema ventana_archive", "schema_privilege(%s, 'ventana_archive', 'usage')"),
+    ("delete on ventana_meta.schema_migrations", "table_privilege(%s, 'ventana_meta.schema_migrations', 'delete')"),
     ("execute on function join_windows_v1", "function_privilege(%s, 'join_windows_v1(uuid, uuid)', 'execute')"),
 ]
 """What was granted, and what `has_…` is to deny afterwards."""
@@ -99,6 +103,7 @@ TOO_MUCH = [
 
 def test_what_somebody_granted_beside_is_taken_back(connection: psycopg.Connection, database_url: str) -> None:
     role = application_role()
+    connection.execute("create schema ventana_archive")
     for granted, _ in TOO_MUCH:
         connection.execute(f"grant {granted} to {role}".encode())
     assert "changes" in grant(database_url)
@@ -180,6 +185,21 @@ def test_new_functions_are_closed_to_whom_defaults_let_in(empty_database: str, m
         admin.execute(SQL("grant execute on function record_inbound_v2 to {}").format(Identifier(anybody)))
         assert len(verify(empty_database)[0]) == 1
         admin.execute(SQL("drop owned by {0}; drop role {0}").format(Identifier(anybody)))
+
+
+def test_tables_may_be_in_a_schema_of_their_own(empty_database: str, new_role: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as admin:
+        admin.execute("create schema shop")
+        dsn = make_conninfo(empty_database, options="-c search_path=shop")
+        run("up", dsn, say=lambda line: None, role=new_role)
+        assert verify(dsn)[0] == []
+        assert grant(dsn, new_role).endswith("as before")
+        admin.execute(SQL("alter role {} password {}").format(Identifier(new_role), new_role))
+        database = Database(Settings(database_url=make_conninfo(empty_database, user=new_role, password=new_role)))
+        assert outcomes(database, [HELLO]) == ["recorded"]
+        database.close()
+        assert admin.execute("select count(*) from shop.kommo_messages").fetchone() == (1,)
+        admin.execute(SQL("drop owned by {}").format(Identifier(new_role)))
 
 
 def test_a_role_needs_a_name(database_url: str) -> None:

@@ -49,7 +49,7 @@ def test_it_reads_all_tables_and_writes_to_none(role: psycopg.Connection) -> Non
         "create function public.mine() returns integer language sql as 'select 1'",
         "create schema mine",
         "create or replace view active_conversations_by_provider as select 1",
-        "select * from ventana_meta.schema_migrations",
+        "select * from ventana_meta.migration_log",
         "delete from ventana_meta.schema_migrations",
         "select * from ventana_archive.anything",
         "create role other",

@@ -25,6 +25,8 @@ SETTINGS = {
     "timezone": "UTC",
 }
 """What each session of the role begins with: behind a pooler or RDS Proxy functions send no SET, it would pin them."""
+LEDGER = "ventana_meta.schema_migrations"
+"""Not of the schema, and read by the check of a deployment's health."""
 LONGEST_ROLE = 63 - len(READS)
 TRIES = 5
 
@@ -50,13 +52,25 @@ MAY_CREATE = (
 )
 OWNER = "select pg_get_userbyid(relowner) from pg_class where oid = 'kommo_conversations'::regclass"
 
+# Where our tables are elsewhere than everybody looks; of this database alone, for roles are the server's.
+PATH = """
+select format('alter role %%I in database %%I set search_path = %%s', %(role)s::text, current_database(), home)
+  from (select %(home)s::text::regnamespace::text as home) h
+ where home <> 'public'
+   and not exists (
+           select from pg_db_role_setting d, unnest(d.setconfig) s
+            where s = 'search_path=' || home and d.setrole = (select oid from pg_roles where rolname = %(role)s)
+              and d.setdatabase = (select oid from pg_database where datname = current_database()))
+"""
+
 # Statements that are needed yet: granting again what is granted would write to the catalogs, and void all plans.
 RIGHTS = """
 with role as (select oid, rolname from pg_roles where rolname = %(role)s),
 named as (select oid, rolname, quote_ident(rolname) as name from role),
 relations as (
     select c.oid, c.oid::regclass as name, c.relacl, c.relkind = 'S' as sequence from pg_class c
-     where c.relnamespace = %(home)s::text::regnamespace
+     where c.oid = to_regclass(%(ledger)s)
+        or c.relnamespace = %(home)s::text::regnamespace
        and (c.relname = any(%(relations)s) and c.relkind in ('r', 'p', 'v')
             or c.relkind = 'S' and exists (
                 select from pg_depend d join pg_class t on t.oid = d.refobjid
@@ -77,7 +91,8 @@ functions as (
        and p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = any(%(functions)s)
 ),
 schemas as (
-    select n.oid, quote_ident(n.nspname) as name, n.nspacl, n.nspname = %(home)s as wanted from pg_namespace n
+    select n.oid, quote_ident(n.nspname) as name, n.nspacl, n.nspname <> 'ventana_archive' as wanted
+      from pg_namespace n
      where n.nspname in (%(home)s, 'ventana_meta', 'ventana_archive')
 )
 select 1, format('revoke all on schema %%s from %%s', s.name, named.name) from schemas s, named
@@ -119,7 +134,9 @@ TOO_MUCH = """
 select 'create objects in the schema ' || %(home)s::text where has_schema_privilege(%(role)s, %(home)s::text, 'create')
 union all
 select 'write to ' || c.relname from pg_class c
- where c.relnamespace = %(home)s::text::regnamespace and c.relname = any(%(relations)s) and c.relkind in ('r', 'p', 'v')
+ where (c.oid = to_regclass(%(ledger)s)
+        or c.relnamespace = %(home)s::text::regnamespace and c.relname = any(%(relations)s)
+       and c.relkind in ('r', 'p', 'v'))
    and (has_table_privilege(%(role)s, c.oid, 'insert, update, delete, truncate, trigger')
         or has_any_column_privilege(%(role)s, c.oid, 'insert, update'))
 union all
@@ -164,8 +181,10 @@ class Access:
             "relations": self._names("table ") + self._names("view "),
             "functions": self._names("function "),
             "reads": READS,
+            "ledger": LEDGER,
         }
         statements = [str(statement) for _, statement in self.connection.execute(RIGHTS, ours)]
+        statements += [str(statement) for (statement,) in self.connection.execute(PATH, ours)]
         with self.connection.transaction():
             self.connection.execute(prelude([], self.limits))
             for statement in statements:
