@@ -20,6 +20,8 @@ VALUES = {
     "AWS::URLSuffix": "amazonaws.com",
     "HttpApi": "local",
     "PublicBaseUrl": "http://127.0.0.1:3000",
+    "DatabaseMode": "existing",
+    "NetworkMode": "none",
     "DatabaseSecretArn": "database",
     **{
         f"{name}{of}": f"{kind}:{name}"
@@ -108,7 +110,7 @@ def test_where_nobody_wants_files_there_is_nothing_that_fetches_them() -> None:
 
 def test_a_reference_without_a_local_meaning_is_named() -> None:
     with pytest.raises(TemplateError, match="DatabaseSecretArn"):
-        Template.read(FILE, {}).functions()
+        Template.read(FILE, {"DatabaseMode": "existing"}).functions()
 
 
 @pytest.mark.parametrize(
