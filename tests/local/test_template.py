@@ -109,7 +109,7 @@ def test_where_nobody_wants_files_there_is_nothing_that_fetches_them() -> None:
 
 
 def test_a_reference_without_a_local_meaning_is_named() -> None:
-    with pytest.raises(TemplateError, match="DatabaseSecretArn"):
+    with pytest.raises(TemplateError, match="KommoSecret"):
         Template.read(FILE, {"DatabaseMode": "existing"}).functions()
 
 
