@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,8 +10,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.conftest import application_role, as_application
 from tests.migrations.test_history import BASELINE, SEED, pg_dump, up
+from tests.schema.recording import HELLO, outcomes
+from ventana.schema.connection import Database
 from ventana.schema.migrate import Drift, run
+from ventana.settings import Settings
 
 HERE = Path(__file__).parent
 BY_HAND = (HERE / "adopted" / "seed_by_hand.sql").read_text()
@@ -95,6 +99,22 @@ def test_a_supabase_database_keeps_its_security(supabase: tuple[str, str, str]) 
         assert connection.execute("select count(*) from events").fetchone() == (0,)
     with psycopg.connect(owner) as connection:
         assert connection.execute("select count(*) from events").fetchone() == (1,)
+
+
+def test_a_supabase_database_serves_the_application(
+    supabase: tuple[str, str, str], template: Callable[[], str]
+) -> None:
+    """Its role sees secured rows, and writes to them by what it may call, though the owner is no superuser."""
+    admin, owner, _ = supabase
+    template()  # which made the role
+    quietly("baseline", owner)
+    run("up", owner, say=lambda line: None, role=application_role())
+    run("verify", owner, say=lambda line: None)
+    database = Database(Settings(database_url=as_application(admin)))
+    assert outcomes(database, [HELLO]) == ["recorded"]
+    assert database.value("select count(*) from kommo_conversations") == 2
+    assert database.value("select count(*) from events") == 1
+    database.close()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 That role may call the functions that are made for it, read our tables and views, and nothing else. What these are is
 found by rule, so that a later migration needs no line here: the tables and views that the migrations make; of their
-functions those with a version suffix that run as the owner, or write nothing. All others are the owner's alone:
-PL/pgSQL keeps for a session what the types in a function meant at its first call, when a caller's tables in pg_temp may
-have had their names.
+functions those with a version suffix that run as the owner, or are SQL that writes nothing.
+
+All others are the owner's alone. PL/pgSQL keeps for a session what the types in a function meant at its first call: a
+caller with tables in pg_temp that have the names of ours could have code of its own run as the owner.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ excess as (
 ),
 functions as (
     select p.oid, p.oid::regprocedure as name, p.proacl,
-           p.proname ~ '_v[0-9]+$' and (p.prosecdef or p.provolatile <> 'v') as wanted
-      from pg_proc p
+           p.proname ~ '_v[0-9]+$' and (p.prosecdef or p.provolatile <> 'v' and l.lanname = 'sql') as wanted
+      from pg_proc p join pg_language l on l.oid = p.prolang
      where p.pronamespace = %(home)s::text::regnamespace
        and p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = any(%(functions)s)
 ),
@@ -140,10 +141,10 @@ select 'write to ' || c.relname from pg_class c
    and (has_table_privilege(%(role)s, c.oid, 'insert, update, delete, truncate, trigger')
         or has_any_column_privilege(%(role)s, c.oid, 'insert, update'))
 union all
-select 'call ' || p.proname || '()' from pg_proc p
+select 'call ' || p.proname || '()' from pg_proc p join pg_language l on l.oid = p.prolang
  where p.pronamespace = %(home)s::text::regnamespace
    and p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' = any(%(functions)s)
-   and not (p.proname ~ '_v[0-9]+$' and (p.prosecdef or p.provolatile <> 'v'))
+   and not (p.proname ~ '_v[0-9]+$' and (p.prosecdef or p.provolatile <> 'v' and l.lanname = 'sql'))
    and has_function_privilege(%(role)s, p.oid, 'execute')
 """
 
