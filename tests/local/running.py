@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.client import Client
+from infra.local.permissions import CALLS
 from infra.local.places import Places
 
 ROOT = Path(__file__).parents[2]
@@ -80,10 +81,18 @@ def running(state: Path, **more: str) -> Iterator[Running]:
             assert time.monotonic() < give_up, output.read_text()
             time.sleep(0.05)
         yield Running(process, state, output)
+        assert denied(state) == [], "a role in template.yaml lacks what its function needs"
     finally:
         if process.poll() is None:
             process.terminate()
         process.wait(30)
+
+
+def denied(state: Path) -> list[dict[str, Any]]:
+    """What functions wanted of AWS and their roles do not allow."""
+    calls = state / CALLS
+    lines = calls.read_text("utf-8").splitlines() if calls.exists() else []
+    return [call for call in map(json.loads, lines) if "denied" in call]
 
 
 def remove(state: Path) -> None:
