@@ -32,6 +32,20 @@ template-check: $(SAM_TOOLS)/ready $(CHECKOV_TOOLS)/ready ## lint the templates 
 template-build: $(SAM_TOOLS)/ready ## pack functions and layers as `sam deploy` uploads them
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(SAM_ENVIRONMENT) $(SAM_TOOLS)/bin/sam build --template template.yaml
 
+.PHONY: artefact-sizes
+artefact-sizes: template-build ## pack, and print how large each artefact is
+	@PYTHONPATH=layers/ventana .venv/bin/python -m infra.artefacts .aws-sam/build
+
+# The same, packed for this machine's processor and Python, and run through the story under Lambda's runtime client: not
+# the sources, nor anything that is installed here.
+.PHONY: artefacts
+artefacts: $(SAM_TOOLS)/ready ## pack for this machine and run what was packed, not the sources, through the story
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(SAM_ENVIRONMENT) LAYER_PLATFORM="$$(uname -m)-manylinux_2_28" \
+	  LAYER_PYTHON="$$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
+	  $(SAM_TOOLS)/bin/sam build --template template.yaml --build-dir .local/artefacts >/dev/null 2>.local/artefacts.log \
+	  || { cat .local/artefacts.log >&2; exit 1; }
+	@VENTANA_ARTEFACTS=.local/artefacts RUN_ONCE=1 .venv/bin/python -m infra.local
+
 .PHONY: events
 events: | $(VENV_READY) ## write infra/events.json, the schemas of published events, from the code
 	@PYTHONPATH=layers/ventana .venv/bin/python -m infra.events

@@ -6,6 +6,7 @@ PORT          the gateway's port (3000; 0 takes a free one)
 DATABASE_URL  a Postgres to use instead of our own
 VENTANA_STATE the state directory (.local)
 RUN_ONCE=1    end after the story, with code 0 when it went well
+VENTANA_ARTEFACTS  run what `make artefacts` built there, and not the sources
 BOT=echo      let a bot answer every text that a customer writes with the same text
 
 Waits that can be shortened, such as LEASE_SECONDS, are in waits.py.
@@ -40,7 +41,9 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         state = State(Path(options.state))
-        with System(state, _port(options.port), os.environ.get("DATABASE_URL"), _say, _bot(options.bot)) as system:
+        artefacts = Path(options.artefacts) if options.artefacts else None
+        database_url, bot = os.environ.get("DATABASE_URL"), _bot(options.bot)
+        with System(state, _port(options.port), database_url, _say, bot, artefacts) as system:
             _tell(system, started)
             if not options.once:
                 _stay(system, state)
@@ -58,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", default=os.environ.get("RUN_ONCE") == "1")
     parser.add_argument("--state", default=os.environ.get("VENTANA_STATE") or str(ROOT / ".local"))
     parser.add_argument("--port", default=os.environ.get("PORT") or "3000")
+    parser.add_argument("--artefacts", default=os.environ.get("VENTANA_ARTEFACTS") or "")
     parser.add_argument("--bot", default=os.environ.get("BOT") or "")
     return parser.parse_args()
 

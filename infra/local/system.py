@@ -15,6 +15,7 @@ import psycopg
 
 from infra.local.aws import ACCOUNT, BUS_OBSERVER, REGION, STACK, Aws, AwsFailed
 from infra.local.bus import BusObserver
+from infra.local.code import Artefacts, Sources
 from infra.local.functions import Function
 from infra.local.gateway import Gateway
 from infra.local.identity import Identity
@@ -32,7 +33,6 @@ from ventana.schema.migrate import MigrationError, run
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "functions" / "migrator" / "migrations"
-LAYER = ROOT / "layers" / "ventana"
 UP_SECONDS = 30.0
 WORKERS = 2  # at most, of a function that no queue feeds
 
@@ -41,10 +41,17 @@ class System:
     """Everything that runs. Use as a context manager: what was started is ended, in reverse."""
 
     def __init__(
-        self, state: State, port: int, database_url: str | None, say: Callable[[str], None], bot: bool = False
+        self,
+        state: State,
+        port: int,
+        database_url: str | None,
+        say: Callable[[str], None],
+        bot: bool = False,
+        artefacts: Path | None = None,
     ) -> None:
         self._state, self._port, self._database_url, self._say = state, port, database_url, say
         self._bot = bot
+        self._code = Artefacts(artefacts, state.folder / "runtime") if artefacts else Sources()
         self._running = ExitStack()
         self.base_url = self.simulator_url = self.dsn = self._application = ""
         self.identity: Identity
@@ -64,6 +71,8 @@ class System:
         """Raises LocalFailed with one line that says what to do."""
         self._state.claim()
         self._running.callback(self._state.release)
+        if isinstance(self._code, Artefacts):
+            self._code.prepare()
         self.identity = self._state.identity()
         gateway = self._gateway()
         try:
@@ -179,12 +188,12 @@ class System:
         return functions
 
     def _program(self, spec: FunctionSpec, aws: Aws) -> Program:
-        folder = ROOT / spec.folder
+        folder = self._code.folder(spec)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "TZ": ":UTC",
-            "PYTHONPATH": os.pathsep.join([str(LAYER), str(ROOT)]),
+            "PYTHONPATH": os.pathsep.join(map(str, self._code.path(spec))),
             "LAMBDA_TASK_ROOT": str(folder),
             "_HANDLER": spec.handler,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
@@ -198,7 +207,8 @@ class System:
             "DATABASE_URL": self._application,
             "SIMULATOR_URL": self.simulator_url,
         }
-        return Program(spec.name, folder, spec.handler, environment, self._state.logs / f"{spec.name}.log")
+        log = self._state.logs / f"{spec.name}.log"
+        return Program(spec.name, folder, spec.handler, environment, log, isolated=self._code.isolated)
 
     def _run(self, part: QueuePoller | Clock | BusObserver) -> None:
         part.start()

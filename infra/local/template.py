@@ -73,6 +73,7 @@ class FunctionSpec:
     timeout: float
     memory: int
     environment: Mapping[str, str]
+    layers: tuple[str, ...] = ()
 
 
 class Template:
@@ -159,6 +160,7 @@ class Template:
             timeout=float(self._resolve(merged.get("Timeout", 3))),
             memory=int(self._resolve(merged.get("MemorySize", 128))),
             environment={key: _text(self._resolve(value)) for key, value in variables.items()},
+            layers=tuple(layer["Ref"] for part in (defaults, properties) for layer in part.get("Layers") or []),
         )
 
     def _events(self, kind: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

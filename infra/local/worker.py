@@ -30,6 +30,8 @@ class Program:
     environment: Mapping[str, str]
     log: Path
     client: str = CLIENT
+    isolated: bool = False
+    """Whether it imports from its environment's PYTHONPATH alone, and nothing that is installed here."""
 
 
 class Worker:
@@ -96,7 +98,7 @@ class Worker:
         program = self._program
         with program.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", program.client, program.handler],
+                [sys.executable, *(["-S"] if program.isolated else []), "-m", program.client, program.handler],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

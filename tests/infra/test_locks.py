@@ -72,8 +72,10 @@ def test_a_layer_is_built_from_its_lock_for_lambdas_platform(path: Path) -> None
     for option in (
         "--require-hashes",
         "--only-binary :all:",
-        "--python-platform aarch64-manylinux_2_28",
-        "--python-version 3.13",
+        "LAYER_PLATFORM ?= aarch64-manylinux_2_28",
+        "--python-platform $(LAYER_PLATFORM)",
+        "LAYER_PYTHON ?= 3.13",
+        "--python-version $(LAYER_PYTHON)",
         "--requirement requirements.txt",
         '--target "$(ARTIFACTS_DIR)/python"',
     ):
