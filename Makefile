@@ -67,4 +67,4 @@ $(VENV_READY): $(LOCKED)
 	@touch $@
 
 include infra/template.mk
--include $(wildcard tests/*/*.mk infra/openapi.mk infra/reconcile.mk)
+-include $(wildcard tests/*/*.mk infra/openapi.mk infra/reconcile.mk infra/doctor.mk)

@@ -199,6 +199,9 @@ class Connecting(Protocol):
     nor where it does not: that is a finding.
     """
 
+    NEEDED: tuple[str, ...]
+    """What the secret must hold, so that anything works."""
+
     def settings(self, origin: str, secrets: ProviderSecrets) -> list[Setting]:
         """What to enter in the provider's console, in the order in which a person meets it; asks nobody."""
 

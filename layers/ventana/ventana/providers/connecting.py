@@ -36,7 +36,8 @@ class Finding:
     """Something that is well, may become a problem, or is one; `advice` says what to do about it.
 
     `about` tells what it depends on: "secret" (nothing is configured), "credentials" (what our secret holds, and what
-    it may do), "account" (the numbers there), "webhook" (what was set there), "reach" (nobody answered just now), "database" (ours, which is looked at beside them).
+    it may do), "account" (the numbers there), "webhook" (what was set there), "reach" (nobody answered just now), and
+    "database" (which is ours, and looked at beside them).
     """
 
     level: Level
