@@ -150,7 +150,7 @@ def application_dsn(owner: str, state: Path) -> str:
     """
     password = _kept(state / "application.password")
     with psycopg.connect(owner, autocommit=True) as connection:
-        if not connection.execute("select from pg_roles where rolname = %s", [APPLICATION_ROLE]).fetchone():
+        if not connection.execute("select 1 from pg_roles where rolname = %s", [APPLICATION_ROLE]).fetchone():
             made = SQL("create role {} login password {}").format(Identifier(APPLICATION_ROLE), password)
             connection.execute(made)
     return make_conninfo(owner, user=APPLICATION_ROLE, password=password)

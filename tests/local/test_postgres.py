@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from infra.local import places
-from infra.local.postgres import Postgres, PostgresFailed
+from infra.local.postgres import APPLICATION_ROLE, Postgres, PostgresFailed, application_dsn
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to another user")
@@ -181,3 +181,15 @@ def test_a_place_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PostgresFailed, match="cannot run in"):
         Postgres(tmp_path / "file" / "state").start()
+
+
+def test_the_application_has_a_role_of_its_own(postgres: Postgres, state: Path, tmp_path: Path) -> None:
+    """Made once, with a password that is kept; where somebody else made it, it is left alone."""
+    postgres.start()
+    for _ in range(2):
+        with psycopg.connect(application_dsn(postgres.dsn(), state)) as connection:
+            assert connection.execute("select current_user").fetchone() == (APPLICATION_ROLE,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(application_dsn(postgres.dsn(), tmp_path))
+    with psycopg.connect(application_dsn(postgres.dsn(), state)) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)

@@ -47,7 +47,7 @@ def new_role(connection: psycopg.Connection) -> Iterator[str]:
     """The name of a role that nobody has made yet."""
     name = f"role_{uuid4().hex}"
     yield name
-    if connection.execute("select from pg_roles where rolname = %s", [name]).fetchone():
+    if connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone():
         connection.execute(SQL("drop owned by {0}; drop role {0}").format(Identifier(name)))
 
 
