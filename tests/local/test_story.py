@@ -91,6 +91,11 @@ def test_the_story_was_told(system: Running) -> None:
     assert [line.split("|")[0].strip() for line in table.splitlines()[2:5]] == PROVIDERS_IN_ORDER
 
 
+def test_functions_have_no_more_rights_than_they_need(database: psycopg.Connection) -> None:
+    query = "select distinct usename from pg_stat_activity where application_name = 'ventana'"
+    assert database.execute(query).fetchall() == [("ventana_app",)]
+
+
 PROVIDERS_IN_ORDER = ["kommo", "twilio", "meta"]
 
 
