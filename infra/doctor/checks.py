@@ -39,6 +39,7 @@ def examine(place: Place) -> Iterator[Line]:
     reachable = health[0].level == "ok" or len(health) > 1
     for provider in PROVIDERS:
         yield from _provider(place, provider, reachable)
+    yield from place.inside.deployment()
     yield from place.inside.migrations()
     yield from place.inside.queues()
     yield from place.inside.sweep()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +21,8 @@ FULL = 10_000
 DEAD = ("DeadLetter", "Failure")
 """What the logical ids of queues say that hold what nobody could handle."""
 LATE = timedelta(minutes=10)
+OLD_SECONDS = 300
+GONE_THROUGH = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 LOOK = "give the profile the permission, or look in the console"
 
 
@@ -29,7 +31,7 @@ def deployed(stack: str, token: str | None) -> Place:
     try:
         found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-        inside = AwsInside(stack)
+        inside = AwsInside(stack, found["StackStatus"])
         secrets = {name: _secret(name, outputs.get(f"{secret_name(name)}Arn")) for name in PROVIDERS}
     except (BotoCoreError, ClientError) as error:
         advice = "see that the profile (AWS_PROFILE) and its region are those of the stack"
@@ -39,7 +41,7 @@ def deployed(stack: str, token: str | None) -> Place:
             f"the stack {stack} has no output ApiUrl: it is none of Ventana's, or not deployed to its end"
         )
     return Place(
-        name=f"the stack {stack}, which is {found['StackStatus'].lower().replace('_', ' ')}",
+        name=f"the stack {stack}",
         api=outputs["ApiUrl"].rstrip("/"),
         origin=outputs.get("PublicOrigin", outputs["ApiUrl"]).rstrip("/"),
         secrets=secrets,
@@ -66,8 +68,18 @@ def _secret(provider: str, arn: str | None) -> ProviderSecrets | str:
 class AwsInside:
     """Everything that the stack and the stacks in it are made of, by logical id."""
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, stack: str, status: str) -> None:
+        self._status = status
         self._resources = {each["LogicalResourceId"]: each for each in _resources(stack)}
+
+    def deployment(self) -> list[Line]:
+        """By the stack's status."""
+        said = f"the last deployment is {self._status.lower().replace('_', ' ')}"
+        if self._status in GONE_THROUGH:
+            return [Line("ok", said)]
+        if self._status.endswith("_IN_PROGRESS"):
+            return [Line("warning", said, "wait until it is through, and look again")]
+        return [Line("problem", said, "the stack's events in CloudFormation say which resource failed, and why")]
 
     def migrations(self) -> list[Line]:
         """Ask the migrator what is pending; that changes nothing."""
@@ -87,6 +99,7 @@ class AwsInside:
         names = sorted(name for name, each in self._resources.items() if each["ResourceType"] == "AWS::SQS::Queue")
         try:
             waiting = {name: self._waiting(name) for name in names}
+            ages = {name: self._age(name) for name in names if waiting[name]}
         except (BotoCoreError, ClientError) as error:
             return [Line("warning", f"the queues cannot be looked at ({_why(error)})", LOOK)]
         dead = {name: number for name, number in waiting.items() if any(word in name for word in DEAD)}
@@ -108,24 +121,20 @@ class AwsInside:
             for name, number in waiting.items()
             if name not in dead and number > FULL
         ]
-        return found or [Line("ok", f"{len(dead)} dead letter queues are empty")]
+        found += [
+            Line("warning", f"the oldest in {name} waits for {age / 60:.0f} minutes", "see the log of its function")
+            for name, age in ages.items()
+            if name not in dead and age > OLD_SECONDS
+        ]
+        return found or [Line("ok", f"{len(dead)} dead letter queues are empty, and nothing waits long in the others")]
 
     def sweep(self) -> list[Line]:
         """By CloudWatch's count of its invocations."""
         try:
-            now = datetime.now(UTC)
-            counted = boto3.client("cloudwatch").get_metric_statistics(
-                Namespace="AWS/Lambda",
-                MetricName="Invocations",
-                Dimensions=[{"Name": "FunctionName", "Value": self._id("WindowSweep")}],
-                StartTime=now - LATE,
-                EndTime=now,
-                Period=60,
-                Statistics=["Sum"],
-            )["Datapoints"]
+            counted = _metric("AWS/Lambda", "Invocations", "FunctionName", self._id("WindowSweep"), "Sum")
         except (BotoCoreError, ClientError, KeyError) as error:
             return [Line("warning", f"it cannot be seen whether the sweep runs ({_why(error)})", LOOK)]
-        if sum(each.get("Sum", 0) for each in counted):
+        if sum(counted):
             return [Line("ok", "the sweep ran within the last ten minutes")]
         advice = "see its schedule and its log; without it windows do not close and events may wait"
         return [Line("problem", "the sweep did not run within the last ten minutes", advice)]
@@ -136,8 +145,28 @@ class AwsInside:
         )["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 
+    def _age(self, name: str) -> float:
+        """Seconds, as CloudWatch saw them in the last minutes."""
+        queue = self._id(name).rpartition("/")[2]
+        return max(_metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue, "Maximum"), default=0.0)
+
     def _id(self, name: str) -> str:
         return str(self._resources[name]["PhysicalResourceId"])
+
+
+def _metric(namespace: str, metric: str, dimension: str, of: str, statistic: Literal["Sum", "Maximum"]) -> list[float]:
+    """A value for each of the last minutes in which there was one."""
+    now = datetime.now(UTC)
+    found = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": dimension, "Value": of}],
+        StartTime=now - LATE,
+        EndTime=now,
+        Period=60,
+        Statistics=[statistic],
+    )
+    return [float(each.get(statistic, 0)) for each in found["Datapoints"]]
 
 
 def _resources(stack: str) -> Iterator[Any]:

@@ -21,6 +21,10 @@ class LocalInside:
     def __init__(self, dsn: str, logs: Path) -> None:
         self._dsn, self._logs = dsn, logs
 
+    def deployment(self) -> list[Line]:
+        """There is none."""
+        return []
+
     def migrations(self) -> list[Line]:
         """Whether all migrations have run."""
         try:

@@ -35,6 +35,9 @@ class PlaceFailed(Exception):
 class Inside(Protocol):
     """What can only be seen from inside: each check yields one line or more, or none where it cannot look."""
 
+    def deployment(self) -> list[Line]:
+        """Whether the last deployment went through."""
+
     def migrations(self) -> list[Line]:
         """Whether all migrations have run."""
 

@@ -125,3 +125,12 @@ def test_without_a_running_system_one_line_says_so(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("make connect: no system runs here")
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_customers_are_heard_once_their_provider_is_connected(system: Running, provider: str) -> None:
+    letter = {"provider": provider, "from": "+5511987650077", "text": "¿Hola?"}
+    change(system, provider, disconnect=True)
+    assert system.simulators.call("POST", "/customer", letter)[1]["status"] == 0
+    assert run("infra.connect", system.state, APPLY="1", PROVIDER=provider).returncode == 0
+    assert system.simulators.call("POST", "/customer", letter)[1]["status"] == 200

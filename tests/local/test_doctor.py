@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,15 @@ def test_its_webhooks_store_nothing(system: Running) -> None:
     said(system.state)
     with psycopg.connect(system.runtime["dsn"]) as connection:
         assert connection.execute(counts).fetchone() == before
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_health_check_runs_with_the_rights_of_its_role(system: Running) -> None:
+    status, answer = system.simulators.call("POST", "/invoke/HealthCheck", {})
+    assert (status, answer["healthy"]) == (200, True)
+    levels = {name: {each["level"] for each in found} for name, found in answer["findings"].items()}
+    assert levels == {name: {"ok"} for name in (*PROVIDERS, "database")}
 
 
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
@@ -191,7 +201,7 @@ class Nothing:
     def migrations(self) -> list[Line]:
         return []
 
-    queues = sweep = migrations
+    deployment = queues = sweep = migrations
 
 
 def place(answer: HttpReply, api: str = "http://127.0.0.1:1") -> Place:
@@ -277,7 +287,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_deployed_stack_is_found_by_its_name(stack: str) -> None:
     found = find({"STACK": stack, "TOKEN": "operator"})
     assert (found.origin, found.api) == ("https://chat.example.com", "https://abc.execute-api.us-east-1.amazonaws.com")
-    assert found.name == "the stack ventana-test, which is create complete"
+    assert found.name == "the stack ventana-test"
+    assert found.inside.deployment() == [Line("ok", "the last deployment is create complete")]
     assert found.token == "operator"
     meta = found.secrets["meta"]
     assert isinstance(meta, ProviderSecrets)
@@ -289,13 +300,51 @@ def test_a_deployed_stack_is_found_by_its_name(stack: str) -> None:
 
 
 def test_the_queues_of_a_stack_are_looked_into(stack: str) -> None:
-    inside = AwsInside(stack)
-    assert inside.queues() == [Line("ok", "2 dead letter queues are empty")]
+    inside = AwsInside(stack, "UPDATE_COMPLETE")
+    assert inside.queues() == [Line("ok", "2 dead letter queues are empty, and nothing waits long in the others")]
     boto3.client("sqs").send_message(QueueUrl=inside._id("SendDeadLetterQueue"), MessageBody="x")
     (line,) = inside.queues()
     assert (line.level, line.what) == ("problem", "SendDeadLetterQueue holds 1 that nobody could handle")
 
 
 def test_what_the_profile_may_not_see_is_a_warning(stack: str) -> None:
-    inside = AwsInside(stack)
+    inside = AwsInside(stack, "UPDATE_COMPLETE")
     assert [line.level for line in (*inside.migrations(), *inside.sweep())] == ["warning", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [("UPDATE_ROLLBACK_COMPLETE", "problem"), ("UPDATE_IN_PROGRESS", "warning"), ("UPDATE_COMPLETE", "ok")],
+)
+def test_a_deployment_that_did_not_go_through_is_told(stack: str, status: str, level: str) -> None:
+    (line,) = AwsInside(stack, status).deployment()
+    assert (line.level, line.what) == (level, f"the last deployment is {status.lower().replace('_', ' ')}")
+
+
+def measured(namespace: str, metric: str, dimension: str, of: str, value: float) -> None:
+    """As AWS writes it down a minute ago."""
+    point: Any = {
+        "MetricName": metric,
+        "Dimensions": [{"Name": dimension, "Value": of}],
+        "Timestamp": datetime.now(UTC) - timedelta(minutes=1),
+        "Value": value,
+    }
+    boto3.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[point])
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_sweep_of_a_stack_is_seen_by_its_invocations(stack: str, runs: bool) -> None:
+    inside = AwsInside(stack, "UPDATE_COMPLETE")
+    inside._resources["WindowSweep"] = {"PhysicalResourceId": "sweep"}
+    measured("AWS/Lambda", "Invocations", "FunctionName", "sweep" if runs else "another", 1.0)
+    (line,) = inside.sweep()
+    assert line.level == ("ok" if runs else "problem")
+
+
+def test_what_waits_long_in_a_queue_is_told(stack: str) -> None:
+    inside = AwsInside(stack, "UPDATE_COMPLETE")
+    url = inside._id("SendQueue")
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody="x")
+    measured("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", url.rpartition("/")[2], 1200.0)
+    (line,) = inside.queues()
+    assert (line.level, line.what) == ("warning", "the oldest in SendQueue waits for 20 minutes")

@@ -1,7 +1,7 @@
 """What a simulated provider's account holds: where its webhooks go, how its numbers are, what our token may do.
 
-At first it is as `make connect` leaves it. `POST /account` changes it as somebody in the provider's console would; what
-providers send goes to the gateway in any case, whatever stands here.
+At first it is as `make connect` leaves it. `POST /account` changes it as somebody in the provider's console would. What
+a customer writes comes to the gateway only while the webhook leads there; statuses of what we sent always do.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ class Account:
         """A copy."""
         with self._lock:
             return copy.deepcopy(self._state)
+
+    @property
+    def delivers(self) -> bool:
+        """Whether customers' messages come to the gateway."""
+        raise NotImplementedError
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Merge these into it: objects by their keys, everything else replaced; a key with null is taken away."""

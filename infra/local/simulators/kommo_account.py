@@ -50,6 +50,12 @@ class KommoAccount(Account):
             return json_response(200, {"_embedded": {"webhooks": hooks}}) if hooks else Response(204)
         return self._change(request)
 
+    @property
+    def delivers(self) -> bool:
+        """Whether the webhook with our token is there, on, and called for messages."""
+        hook = self.state["hooks"].get(self._hook, {"disabled": True})
+        return not hook.get("disabled") and "add_message" in hook["settings"]
+
     def _change(self, request: Request) -> Response:
         try:
             order: Any = json.loads(request.body)

@@ -73,6 +73,14 @@ class MetaAccount(Account):
             return json_response(200, {"data": [self.state["number"]]})
         return self._override(request) if request.method == "POST" else self._apps()
 
+    @property
+    def delivers(self) -> bool:
+        """Whether messages are subscribed, and the override or else the app's address leads there."""
+        subscription, waba = self.state.get("subscription", {}), self.state["waba"]
+        names = {field["name"] if isinstance(field, dict) else field for field in subscription.get("fields", [])}
+        leads = (waba.get("override") or subscription.get("callback_url")) == self._hook
+        return bool(waba["subscribed"] and "messages" in names and leads)
+
     def _inspected(self, token: str) -> Response:
         if not _same(token, self._identity.meta_access_token) or not self.state["token"]["is_valid"]:
             refused = {"code": 190, "message": "Invalid OAuth access token."}

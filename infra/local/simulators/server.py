@@ -13,7 +13,8 @@ POST /fault           {provider, mode, count?, every?, to?, from?, call?, code?,
                       {mode: "away", seconds}: nobody is reached at all for so long
 POST /customer        {provider, from, text | payload, address?, age_seconds?, lose?}: a customer writes, to one of our
                       addresses and some time ago; {"status", "message_id"}
-                      with "lose": true the provider takes it and no webhook tells us; the status is 0
+                      with "lose": true the provider takes it and no webhook tells us; the status is 0, as it is
+                      while the webhook of our account there does not lead here
 GET  /accounts        {"accounts": {provider: {…}}}: webhooks, numbers and rights as the provider's console has them
 POST /account         {provider, reset: true} | {provider, disconnect: true} | {provider, refuse: "credentials" |
                       "rights" | null} | {provider, change: {…}}: change it there; the keys are those of /accounts
@@ -166,6 +167,7 @@ class Simulators:
     def _write(self, request: Request) -> Response:
         provider, letter, lose = read_customer(request)
         simulator = self._simulators[provider]
+        lose = lose or not simulator.account.delivers
         webhook, message_id = simulator.customer(letter)
         for heard in simulator.heard(urlsplit(webhook.url).path, webhook.body):
             # Not every webhook tells when it was written.

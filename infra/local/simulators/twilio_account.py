@@ -54,6 +54,12 @@ class TwilioAccount(Account):
             return _error(404, 20404, "The requested resource was not found")
         return self._set(match[1], request) if request.method == "POST" else json_response(200, senders[match[1]])
 
+    @property
+    def delivers(self) -> bool:
+        """Whether a sender's webhook leads there."""
+        hooks = [sender.get("webhook", {}).get("callback_url", "") for sender in self.state["senders"].values()]
+        return any(hook.partition("#")[0] == self._hook for hook in hooks)
+
     def _set(self, sid: str, request: Request) -> Response:
         try:
             webhook = json.loads(request.body)["webhook"]
