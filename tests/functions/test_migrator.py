@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -63,6 +64,20 @@ def test_asked_directly(migrator: Any) -> None:
     assert migrator.handler({"action": "up"}, Context(900_000))["done"] == VERSIONS[2:]
     assert migrator.handler({"action": "verify"}, Context(900_000))["missing"] == []
     assert migrator.handler({"action": "revert"}, Context(900_000))["done"] == VERSIONS[-1:]
+
+
+def test_the_role_of_the_application_is_made(
+    migrator: Any, cloudformation: tuple[str, Answers], monkeypatch: pytest.MonkeyPatch, empty_database: str
+) -> None:
+    url, answers = cloudformation
+    role = f"role_{uuid4().hex}"
+    monkeypatch.setenv("APPLICATION_ROLE", role)
+    migrator.handler(resource(url, "Create"), Context(900_000))
+    assert [answer["Status"] for answer in answers] == ["SUCCESS"]
+    report = migrator.handler({"action": "grant"}, Context(900_000))["report"]
+    assert report == [f"{role} may read and call what is ours, as before"]
+    with psycopg.connect(empty_database, autocommit=True) as admin:
+        admin.execute(f"drop owned by {role}; drop role {role}".encode())
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])

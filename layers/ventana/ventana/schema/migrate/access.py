@@ -186,10 +186,14 @@ class Access:
         }
         statements = [str(statement) for _, statement in self.connection.execute(RIGHTS, ours)]
         statements += [str(statement) for (statement,) in self.connection.execute(PATH, ours)]
-        with self.connection.transaction():
-            self.connection.execute(prelude([], self.limits))
-            for statement in statements:
-                self.connection.execute(statement.encode())
+
+        def give() -> None:
+            with self.connection.transaction():
+                self.connection.execute(prelude([], self.limits))
+                for statement in statements:
+                    self.connection.execute(statement.encode())
+
+        patiently(self.connection, give, f"rights of {role}", [], self.say, self.limits)
         tables = [str(table) for (table,) in self.connection.execute(UNREADABLE, ours)]
         for table in tables:
             self._let_read(role, table)
