@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -442,3 +443,99 @@ def test_probes_are_verified_and_store_nothing(accounts: Accounts, provider: str
 def test_an_order_that_makes_no_sense_is_refused(accounts: Accounts) -> None:
     for order in ({"provider": "meta"}, {"provider": "meta", "refuse": "x"}, {"provider": "meta", "change": 1}):
         assert accounts.simulators.call("POST", "/account", order)[0] == 400
+
+
+Rule = Callable[[HttpRequest], HttpReply | None]
+
+
+def through(accounts: Accounts, rule: Rule) -> Transport:
+    """The simulated providers, but for what the rule answers."""
+
+    def http(request: HttpRequest) -> HttpReply:
+        return rule(request) or accounts.http(request)
+
+    return http
+
+
+def graph_error(status: int, code: int) -> HttpReply:
+    return HttpReply(status, json.dumps({"error": {"code": code, "message": "no"}}).encode())
+
+
+@pytest.mark.parametrize("code", [1, 2, 4, 80007, 130429])
+def test_trouble_at_meta_is_no_fault_of_the_token(accounts: Accounts, code: int) -> None:
+    """It comes with 400 and 403 as well."""
+    http = through(accounts, lambda request: graph_error(400, code))
+    (finding,) = module("meta").check(accounts.origin, accounts.secrets("meta"), http)
+    assert (finding.level, finding.about) == ("warning", "reach")
+    assert f"error {code}" in finding.what
+
+
+def test_a_token_that_nobody_may_inspect_is_not_taken_for_a_wrong_one(accounts: Accounts) -> None:
+    def rule(request: HttpRequest) -> HttpReply | None:
+        return graph_error(400, 100) if "/debug_token" in request.url else None
+
+    http, more = (
+        through(accounts, rule),
+        {"app_id": accounts.identity.meta_app_id, "waba_ids": [accounts.identity.meta_waba_id]},
+    )
+    assert told(module("meta").check(accounts.origin, accounts.secrets("meta", **more), http)) == [
+        "what the access token may do cannot be seen"
+    ]
+    wrong = module("meta").check(accounts.origin, accounts.secrets("meta", **more, access_tokens=["wrong"]), http)
+    assert "the value of access_tokens is not accepted" in told(wrong, "problem")
+
+
+def test_an_app_that_cannot_be_asked_is_no_fault_of_its_secret(accounts: Accounts) -> None:
+    def rule(request: HttpRequest) -> HttpReply | None:
+        return graph_error(400, 100) if "/subscriptions" in request.url else None
+
+    findings = module("meta").check(accounts.origin, accounts.secrets("meta"), through(accounts, rule))
+    (finding,) = [each for each in findings if each.level != "ok"]
+    assert (finding.level, finding.about) == ("warning", "reach")
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "about", "words"),
+    [
+        ("kommo", 402, "account", "the account may not be read (status 402: the account's plan"),
+        ("kommo", 403, "account", "the account may not be read (status 403"),
+        ("kommo", 404, "credentials", "the value of access_tokens is not accepted"),
+        ("kommo", 301, "credentials", "the value of access_tokens is not accepted"),
+        ("twilio", 403, "account", "the account may not be read (error 403)"),
+        ("twilio", 404, "credentials", "the value of auth_tokens is not accepted"),
+    ],
+)
+def test_an_account_that_is_closed_is_told_from_a_wrong_token(
+    accounts: Accounts, provider: str, status: int, about: str, words: str
+) -> None:
+    http = through(accounts, lambda request: HttpReply(status, b"{}"))
+    (finding,) = module(provider).check(accounts.origin, accounts.secrets(provider), http)
+    assert (finding.level, finding.about) == ("problem", about)
+    assert words in finding.what
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("what", ["check", "connect"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b"<html>",
+        b'{"data": 7}',
+        b'{"data": [null, 7]}',
+        b'{"_embedded": []}',
+        b'{"senders": {"a": 1}}',
+        b'{"senders": [{"sid": 1, "webhook": 2, "properties": []}]}',
+        b'{"data": {"is_valid": true, "scopes": 1, "granular_scopes": [1, {"target_ids": 7}]}}',
+        b'{"_embedded": {"webhooks": [1, {"destination": 7, "settings": 1}]}}',
+    ],
+)
+def test_answers_of_any_shape_are_findings_and_no_errors(
+    accounts: Accounts, provider: str, what: str, body: bytes
+) -> None:
+    for status in (200, 400):
+        http = through(accounts, lambda request, status=status: HttpReply(status, body))  # type: ignore[misc]
+        assert getattr(module(provider), what)(accounts.origin, accounts.secrets(provider), http)

@@ -18,6 +18,7 @@ from infra.local.simulators.account import Account, State
 
 VERSION = r"/v\d+\.0"
 DEBUG = re.compile(rf"{VERSION}/debug_token")
+ME = re.compile(rf"{VERSION}/me")
 PART = re.compile(rf"{VERSION}/(\d+)/(subscriptions|subscribed_apps|phone_numbers)")
 WHATSAPP = "whatsapp_business_account"
 SCOPES = ["whatsapp_business_messaging", "whatsapp_business_management"]
@@ -45,7 +46,7 @@ class MetaAccount(Account):
 
     def owns(self, request: Request) -> bool:
         """Whether this is a call about the app or the account."""
-        return bool(DEBUG.fullmatch(request.path) or PART.fullmatch(request.path))
+        return any(path.fullmatch(request.path) for path in (DEBUG, ME, PART))
 
     def answer(self, request: Request) -> Response:
         """Answer, or refuse a wrong token, one of the wrong kind, and ids of nobody's."""
@@ -58,6 +59,8 @@ class MetaAccount(Account):
             return error("190", "Invalid OAuth access token - Cannot parse access token")
         if DEBUG.fullmatch(request.path):
             return self._inspected(dict(parse_qsl(request.query)).get("input_token", ""))
+        if ME.fullmatch(request.path):
+            return json_response(200, {"id": "122100000000000001"})
         match = PART.fullmatch(request.path)
         if match is None:
             return error("100", "Unsupported request")

@@ -78,8 +78,11 @@ def lacks(secrets: ProviderSecrets, needed: Sequence[str]) -> Finding | None:
     return None
 
 
-def live_values(name: str, accepted: Sequence[bool]) -> Iterator[Finding]:
-    """What is to say of the values of `name`, of which the provider accepted these. The first one is used for calls."""
+def live_values(name: str, accepted: Sequence[bool], hint: str = "") -> Iterator[Finding]:
+    """What is to say of the values of `name`, of which the provider accepted these. The first one is used for calls.
+
+    `hint` is what else may be wrong where it accepted none.
+    """
     for place, fine in enumerate(accepted, 1):
         said = f"value {place} of {name}" if len(accepted) > 1 else f"the value of {name}"
         if fine:
@@ -90,7 +93,7 @@ def live_values(name: str, accepted: Sequence[bool]) -> Iterator[Finding]:
             better = accepted.index(True) + 1
             yield Finding("problem", f"{said} is not accepted", f"put value {better}, which is, first", "credentials")
         else:
-            advice = "put one that is valid into the secret, as the first value"
+            advice = f"put one that is valid into the secret, as the first value{hint}"
             yield Finding("problem", f"{said} is not accepted", advice, "credentials")
 
 

@@ -27,6 +27,8 @@ EVENTS = {
 """What our parser reads, and about how the console calls it."""
 ESSENTIAL = "add_message"
 WHERE = "https://{}.kommo.com → Settings → Integrations → … (top right) → Web hooks → + Add webhook"
+CLOSED = (402, 403)
+"""What is answered where the account is not paid for, or has been called too often."""
 ADMIN = "use the token of an integration that an administrator of the account has installed"
 REMOVE = "once the current one works: make connect APPLY=1 REPLACE=1 removes it"
 
@@ -94,8 +96,12 @@ def _checked(origin: str, secrets: ProviderSecrets, http: Transport) -> Iterator
         return
     consoles = [Console(secrets, token, http) for token in secrets.every("access_tokens")]
     accounts = [console.account() for console in consoles]
-    yield from live_values("access_tokens", [told.fine for told in accounts])
     usable = next((place for place, told in enumerate(accounts) if told.fine), None)
+    if usable is None and all(told.status in CLOSED for told in accounts):
+        advice = "see the account's plan and payments, and wait an hour where it was called too often"
+        yield Finding("problem", f"the account may not be read ({accounts[0].why})", advice, "account")
+        return
+    yield from live_values("access_tokens", [told.fine for told in accounts], ", and see that subdomain is right")
     if usable is None:
         return
     if text(accounts[usable].content.get("id")) != secrets.first("account_id"):

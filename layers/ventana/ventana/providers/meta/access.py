@@ -33,8 +33,8 @@ def access(graph: Graph, secrets: ProviderSecrets) -> Access:
     tokens, app_secrets = secrets.every("access_tokens"), secrets.every("app_secrets")
     inspectors = [f"{found.app}|{secret}" for secret in app_secrets] if found.app else []
     inspected = [_inspected(graph, token, inspectors) for token in tokens]
-    found.findings += live_values("access_tokens", [bool(each) for each in inspected])
-    valid = next((place for place, each in enumerate(inspected) if each), None)
+    found.findings += live_values("access_tokens", [each is not None for each in inspected])
+    valid = next((place for place, each in enumerate(inspected) if each is not None), None)
     if valid is not None:
         told = inspected[valid] or {}
         found.token, found.app = tokens[valid], found.app or text(told.get("app_id"))
@@ -46,11 +46,22 @@ def access(graph: Graph, secrets: ProviderSecrets) -> Access:
 
 
 def _inspected(graph: Graph, token: str, inspectors: list[str]) -> Object | None:
-    """Ask with each token of the app, because one of its secrets may not be valid, and with the token itself."""
-    return next((told for each in (*inspectors, token) if (told := graph.token(token, each))), None)
+    """Ask with each token of the app, because one of its secrets may not be valid, and with the token itself.
+
+    None where it is not valid; empty where it is, and nobody may say more.
+    """
+    for inspector in (*inspectors, token):
+        told = graph.token(token, inspector)
+        if told.fine and (found := an_object(told.content.get("data"))):
+            return found if found.get("is_valid") is True else None
+    return None if graph.whose(token).refused else {}
 
 
 def _rights(told: Object) -> Iterator[Finding]:
+    if not told:
+        what = "what the access token may do cannot be seen"
+        yield Finding("warning", what, "add app_id to the secret: then the app itself can look", "credentials")
+        return
     scopes = {text(scope) for scope in objects(told.get("scopes"))}
     if SEND not in scopes:
         yield Finding("problem", f"the access token lacks the permission {SEND}", NEW_TOKEN, "credentials")
@@ -80,7 +91,10 @@ def _secrets(graph: Graph, found: Access, app_secrets: tuple[str, ...]) -> Itera
             what = f"value {place} of app_secrets is not one of this app"
             advice = "take it out of the secret, unless it is another app's that sends webhooks here as well"
             yield Finding("warning", what, advice, "credentials")
-    if found.secret:
+    if not any(told.fine or told.refused for told in answers):
+        what = f"the app secret could not be tried ({answers[0].why})"
+        yield Finding("warning", what, "see that app_id in the secret is the app's", "reach")
+    elif found.secret:
         yield Finding("ok", "the app secret is the app's", about="credentials")
     else:
         what = f"no value of app_secrets is accepted for the app ({answers[0].why}): all its webhooks would be refused"

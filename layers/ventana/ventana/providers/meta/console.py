@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from ventana.errors import Rejected, Throttled, Unavailable, Uncertain, Unreachable
 from ventana.http import HttpRequest, Transport
 from ventana.providers.fetching import asked
 from ventana.providers.meta.codes import CODES
@@ -24,6 +25,9 @@ from ventana.secrets import ProviderSecrets
 FORM = "application/x-www-form-urlencoded"
 WHATSAPP = "whatsapp_business_account"
 OF_NUMBERS = "id,status,quality_rating,platform_type,code_verification_status,webhook_configuration"
+PASSING = (Throttled, Unreachable, Uncertain)
+NOT_ACCEPTED = frozenset({"101", "102", "104", "190"})
+"""Codes for tokens, and so for app secrets, that are none."""
 NOT_VERIFIED = "2200"
 """Meta called the address, and was not answered with its challenge."""
 
@@ -39,6 +43,11 @@ class Told:
     def fine(self) -> bool:
         """Whether it is a 2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is the token that was not accepted."""
+        return self.code in NOT_ACCEPTED
 
     @property
     def code(self) -> str:
@@ -65,11 +74,13 @@ class Graph:
         self._origin = f"https://graph.facebook.com/{secrets.get('graph_version') or GRAPH_VERSION}"
         self._http = http
 
-    def token(self, token: str, inspector: str) -> Object | None:
-        """What a token is good for; None where it is not valid."""
-        told = self._told("GET", f"debug_token?{urlencode({'input_token': token})}", inspector)
-        found = an_object(told.content.get("data"))
-        return found if told.fine and found.get("is_valid") is True else None
+    def token(self, token: str, inspector: str) -> Told:
+        """What a token is good for, as another may see it, or it itself."""
+        return self._told("GET", f"debug_token?{urlencode({'input_token': token})}", inspector)
+
+    def whose(self, token: str) -> Told:
+        """Who a token belongs to: any that is valid may ask that."""
+        return self._told("GET", "me?fields=id", token)
 
     def subscriptions(self, app: str, secret: str) -> Told:
         """Where the app's webhooks go; refused where this is not its secret."""
@@ -105,9 +116,13 @@ class Graph:
         headers = {"authorization": f"Bearer {token}", **({"content-type": content_type} if content_type else {})}
         reply = asked(self._http, HttpRequest(method, f"{self._origin}/{path}", headers, body.encode()))
         try:
-            return Told(reply.status, an_object(decoded_json(reply.body)))
+            told = Told(reply.status, an_object(decoded_json(reply.body)))
         except ValueError:
-            return Told(reply.status, {})
+            told = Told(reply.status, {})
+        # Too many calls, and trouble at Meta, come as a 400 as well: they say nothing about who asks.
+        if not told.fine and issubclass(CODES.get(told.code, (Rejected, ""))[0], PASSING):
+            raise Unavailable(f"the provider answered {told.why}")
+        return told
 
 
 def _part(name: str) -> str:

@@ -33,6 +33,8 @@ RETRIES = "#rc=3&rp=5xx,ct,rt&rt=4000"
 """Three more tries after a 5xx, a failed connection or a slow answer: without it Twilio does not repeat a webhook."""
 WHERE = "console.twilio.com → Messaging → Senders → WhatsApp senders → the sender → Messaging endpoint configuration"
 ONLINE = ("ONLINE", "ONLINE:UPDATING")
+UNKNOWN = (401, 404)
+"""What is answered to a token or an account that are none."""
 POST = "POST"
 UNUSED = ("demo.twilio.com",)
 """Hosts of Twilio's own samples, which may be replaced without asking."""
@@ -91,8 +93,12 @@ def _checked(origin: str, secrets: ProviderSecrets, http: Transport) -> Iterator
     sid, tokens = secrets.first("account_sid"), secrets.every("auth_tokens")
     consoles = [Console(sid, token, http) for token in tokens]
     accounts = [console.account() for console in consoles]
-    yield from live_values("auth_tokens", [told.fine for told in accounts])
     usable = next((place for place, told in enumerate(accounts) if told.fine), None)
+    if usable is None and not any(told.status in UNKNOWN for told in accounts):
+        advice = "see its state in the console; it may be suspended, or closed to this address"
+        yield Finding("problem", f"the account may not be read ({accounts[0].why})", advice, "account")
+        return
+    yield from live_values("auth_tokens", [told.fine for told in accounts], ", and see that account_sid is right")
     if usable is None:
         return
     status = text(accounts[usable].content.get("status"))
