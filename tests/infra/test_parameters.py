@@ -187,7 +187,7 @@ def test_what_goes_together_is_taken(stack: Stack, given: dict[str, Any]) -> Non
     assert broken(stack, given) == []
 
 
-@pytest.mark.parametrize("name", ["Network", "Database"])
+@pytest.mark.parametrize("name", ["Network", "Database", "Monitoring"])
 def test_a_nested_template_gets_parameters_that_it_has(stack: Stack, name: str) -> None:
     nested = stack.source["Resources"][name]["Properties"]
     declared = read_yaml(ROOT / nested["TemplateURL"])["Parameters"]

@@ -56,6 +56,7 @@ def refuse_unknown_route(error: NotFoundError) -> Response[Any]:
 
 def refuse_unexpected(error: Exception) -> Response[Any]:
     """A bug of ours: told to the log by its kind and place, to the caller by nothing but a code."""
+    count("Unexpected")
     log_bug("unexpected", error)
     return problem(500, "internal", "Something went wrong on our side")
 
