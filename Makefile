@@ -66,5 +66,4 @@ $(VENV_READY): $(LOCKED)
 	@.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements-dev.txt requirements-uv.txt
 	@touch $@
 
-include infra/template.mk
--include $(wildcard tests/*/*.mk infra/openapi.mk infra/reconcile.mk infra/doctor.mk)
+include $(wildcard infra/*.mk tests/*/*.mk)
