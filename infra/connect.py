@@ -56,6 +56,8 @@ def _show(place: Place, name: str) -> None:
         return
     connecting, secrets = found
     print(name)
+    if lack := lacks(secrets, connecting.NEEDED):
+        print("\n".join(f"  {line}" for line in lines_of(name, [lack])))
     step, where = 0, ""
     for setting in connecting.settings(place.origin, secrets):
         if setting.where != where:

@@ -134,3 +134,10 @@ def test_customers_are_heard_once_their_provider_is_connected(system: Running, p
     assert system.simulators.call("POST", "/customer", letter)[1]["status"] == 0
     assert run("infra.connect", system.state, APPLY="1", PROVIDER=provider).returncode == 0
     assert system.simulators.call("POST", "/customer", letter)[1]["status"] == 200
+
+
+def test_what_a_secret_lacks_is_said_beside_the_settings(system: Running, tmp_path: Path) -> None:
+    shown = run("infra.connect", misled(system, tmp_path / "other", meta_verify_token=""), PROVIDER="meta")
+    assert shown.returncode == 0
+    assert "FAIL  meta: the secret has no value for verify_tokens\n" in shown.stdout
+    assert "(make one up, and add it to verify_tokens first)" in shown.stdout

@@ -4,7 +4,8 @@ A sender has three addresses: for customers' messages, one to fall back on, and 
 a status address of their own, so the third one only matters for what somebody else sends.
 
 Unsure, not tried on a live account: that the Senders API keeps the options behind the URL (`#rc=…`) as they are given.
-Where it does not, `check` says so, and they have to be entered in the console.
+Where it does not, `check` says so, and they have to be entered in the console. Not looked at: a Messaging Service that
+the sender is in, which may have a webhook of its own instead.
 """
 
 from __future__ import annotations
