@@ -328,6 +328,14 @@ def test_the_options_behind_a_webhook_are_looked_at(accounts: Accounts, options:
     assert told(accounts.check("twilio")) == []
 
 
+def test_a_sender_that_is_being_changed_is_looked_at_again(accounts: Accounts) -> None:
+    accounts.change("twilio", change={"senders": {SENDER: {"status": "ONLINE:UPDATING"}}})
+    assert told(accounts.check("twilio")) == []
+    accounts.change("twilio", disconnect=True)
+    (finding,) = [each for each in accounts.check("twilio") if each.level != "ok"]
+    assert (finding.level, finding.advice) == ("warning", "look again in a minute")
+
+
 def test_senders_that_the_secret_does_not_name_are_left_alone(accounts: Accounts) -> None:
     other = {"sid": "XE2", "status": "OFFLINE", "webhook": {"callback_url": "https://x.example.com"}}
     accounts.change("twilio", change={"senders": {"XE2": other}})

@@ -33,7 +33,8 @@ NEEDED = ("account_sid", "auth_tokens")
 RETRIES = "#rc=3&rp=5xx,ct,rt&rt=4000"
 """Three more tries after a 5xx, a failed connection or a slow answer: without it Twilio does not repeat a webhook."""
 WHERE = "console.twilio.com → Messaging → Senders → WhatsApp senders → the sender → Messaging endpoint configuration"
-ONLINE = ("ONLINE", "ONLINE:UPDATING")
+UPDATING = "ONLINE:UPDATING"
+ONLINE = ("ONLINE", UPDATING)
 UNKNOWN = (401, 404)
 """What is answered to a token or an account that are none."""
 POST = "POST"
@@ -145,7 +146,11 @@ def _sender(sender: Object, origin: str, secrets: ProviderSecrets) -> Iterator[F
     if text(an_object(sender.get("properties")).get("quality_rating")).upper() == "LOW":
         advice = "customers block or report its messages: send fewer that they have not asked for"
         yield Finding("warning", f"sender {sid} has a low quality rating", advice, "account")
-    yield from _webhook(sid, an_object(sender.get("webhook")), origin, secrets)
+    found = list(_webhook(sid, an_object(sender.get("webhook")), origin, secrets))
+    if status == UPDATING and any(finding.level != "ok" for finding in found):
+        # It was answered with 202, and shows what was there before for a moment.
+        found = [Finding("warning", f"sender {sid} is being changed just now", "look again in a minute")]
+    yield from found
 
 
 def _webhook(sid: str, webhook: Object, origin: str, secrets: ProviderSecrets) -> Iterator[Finding]:
