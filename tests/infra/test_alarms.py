@@ -108,6 +108,8 @@ def test_what_is_counted_is_added_up_and_what_is_looked_at_is_not(name: str) -> 
 @pytest.mark.parametrize("name", [name for name, alarm in alarms(FOUND).items() if "Metrics" in alarm])
 def test_a_formula_uses_the_metrics_that_it_is_given(name: str) -> None:
     entries = alarms(FOUND)[name]["Metrics"]
+    ids = [each["Id"] for each in entries]
+    assert len(ids) == len(set(ids)), "CloudWatch refuses an id that is there"
     parts = {each["Id"] for each in entries if "MetricStat" in each}
     (formula,) = [each["Expression"] for each in entries if "Expression" in each]
     used = set(re.findall(r"\b[a-z]\w*\b", formula))

@@ -55,6 +55,7 @@ def of_everybody() -> list[Path]:
     own = [PACKAGE / "providers" / name for name in PROVIDERS]
     own += [ROOT / "functions" / f"{name}_webhook" for name in PROVIDERS]
     own += [PACKAGE / "providers/__init__.py", ROOT / "functions/migrator/migrations", ROOT / "infra/local"]
+    own += [ROOT / "infra/monitoring.yaml"]  # as template.yaml: a webhook, a limit and a line for each
     found = [
         path
         for folder in ("functions", "layers/ventana", "infra")
