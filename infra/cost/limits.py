@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from infra.cost.model import Declared, Stage
 from infra.cost.prices import INSTANCES
 from infra.cost.usage import WEBHOOKS, Assumed, Measured, uses
+from ventana.providers import PROVIDERS, limits_named
 
 ACCOUNT_CONCURRENCY = 1_000
 """Lambda's first quota of an account; a new one may have ten."""
@@ -29,6 +30,16 @@ class Limit:
     raise_first: str
 
 
+def _address(provider: str, assumed: Assumed) -> Limit:
+    pace = limits_named(provider).PACE.messages_per_second
+    return Limit(
+        f"one address at {provider}",
+        f"{pace:g} sends a second",
+        pace / assumed.ours,
+        "another address, or a higher tier at the provider (PUT /v1/addresses says so to us)",
+    )
+
+
 def limits(stage: Stage, declared: Declared, measured: Measured, assumed: Assumed) -> list[Limit]:
     """The limits of a stack with the template's defaults, the nearest first."""
     used = uses(measured, assumed)
@@ -42,13 +53,7 @@ def limits(stage: Stage, declared: Declared, measured: Measured, assumed: Assume
     # A webhook's route, for the provider with the largest share.
     largest = max(used[name].events for name in WEBHOOKS)
     found = [
-        Limit(
-            "one address at Meta or Twilio",
-            "80 sends a second",
-            80 / assumed.ours,
-            "another number, or a higher tier at the provider (PUT /v1/addresses says so to us)",
-        ),
-        Limit("one account of Kommo", "6 sends a second of its 7", 6 / assumed.ours, "another account"),
+        *(_address(name, assumed) for name in PROVIDERS),
         Limit(
             "senders",
             f"SenderConcurrency={senders}",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ventana.providers import PROVIDERS
+
 FILE = Path(__file__).with_name("measured.json")
 KB, GB = 1e3, 1e9
 
@@ -32,8 +34,6 @@ class Assumed:
     """What a provider takes to answer a send; the simulated ones take nothing."""
     network_ms: float = 4.0
     """What a database in another zone adds to an event, to a few round trips."""
-    providers: tuple[float, float, float] = (0.4, 0.4, 0.2)
-    """Shares of Twilio, Meta and Kommo."""
     event_bytes: float = 1.5 * KB
     platform_log_bytes: float = 600.0
     """Lines that Lambda itself writes of each event."""
@@ -50,7 +50,8 @@ class Assumed:
     """Share of events that find no warm copy."""
 
 
-WEBHOOKS = ("TwilioWebhook", "MetaWebhook", "KommoWebhook")
+WEBHOOKS = tuple(f"{name.title()}Webhook" for name in PROVIDERS)
+"""A third of the messages each."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def uses(measured: Measured, assumed: Assumed) -> dict[str, Use]:
         log = found["log_bytes"] + assumed.platform_log_bytes
         return Use(events, found["ms"] + assumed.network_ms + more_ms, log)
 
-    found = {name: use(name, webhooks * share) for name, share in zip(WEBHOOKS, assumed.providers, strict=True)}
+    found = {name: use(name, webhooks / len(WEBHOOKS)) for name in WEBHOOKS}
     found["Api"] = use("Api", assumed.ours + assumed.reads)
     found["Sender"] = use("Sender", assumed.ours * assumed.turns, assumed.provider_ms)
     # Not in the measured load, which is text: a file takes as long as it takes to come and go.

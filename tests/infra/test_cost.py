@@ -93,8 +93,7 @@ def test_a_trial_stack_costs_less_than_production(declared: Declared) -> None:
 
 def test_limits_by_hand(declared: Declared) -> None:
     found = {limit.what: limit.messages for limit in limits(STAGE, declared, MEASURED, PLAIN)}
-    assert found["one account of Kommo"] == 12
-    assert found["one address at Meta or Twilio"] == 160
+    assert (found["one address at kommo"], found["one address at meta"]) == (12, 160)
     assert found["senders"] == pytest.approx(declared.concurrency["SenderConcurrency"] / 0.1 / 0.5)
     busy = 2.0 * 0.010 + 0.5 * 0.100
     assert found["Lambda"] == pytest.approx(1000 / busy)

@@ -21,7 +21,7 @@ FOLDERS = {
     "Migrator": "functions/migrator/",
     "HealthCheck": "functions/health_check/",
 }
-WITH_TWILIO = {"TwilioWebhook", "Sender", "Reconcile", "HealthCheck"}
+WITH_TWILIO = {"TwilioWebhook", "Sender", "Reconcile"}
 CALL_PROVIDERS = {"Sender", "Media", "ContactLookup", "Reconcile", "HealthCheck"}
 WITH_TRAFFIC = {"KommoWebhook", "MetaWebhook", "TwilioWebhook", "Api", "Sender"}
 """Those whose new version takes over step by step, and not before credentials were tried."""
