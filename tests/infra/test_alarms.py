@@ -6,12 +6,14 @@ import json
 import re
 from typing import Any, get_args
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 
 from tests.infra.catalogue import Metric, log_events, metric, ours
 from tests.infra.monitored import BARE, SOURCE, STAGES, TOPIC, WHOLE, alarms, exists, monitoring, watched
 from tests.infra.nested import Nested, unexplained
-from tests.infra.stack import ROOT, Stack, named_in
+from tests.infra.stack import ROOT, Properties, Stack, named_in
 from ventana.messages import DeliveryStatus
 from ventana.providers import PROVIDERS
 from ventana.telemetry import metrics
@@ -23,6 +25,7 @@ DESCRIBED = {
     for name, found in FOUND.resources.items()
     if "AlarmDescription" in found["Properties"]
 }
+CLOUDWATCH = botocore.session.get_session().get_service_model("cloudwatch")
 PARTS = {"SignaturesUnusualAlarm", "SignaturesManyAlarm"}
 """Alarms that ring for nobody: BadSignatureAlarm is made of them."""
 WEBHOOKS = {"kommo": "KommoWebhook", "meta": "MetaWebhook", "twilio": "TwilioWebhook"}
@@ -116,6 +119,25 @@ def test_a_formula_uses_the_metrics_that_it_is_given(name: str) -> None:
     assert used == parts or formula == "SUM(METRICS())"
     assert len({each["MetricStat"]["Period"] for each in entries if "MetricStat" in each}) == 1
     assert len(parts) <= 10, "as many as an alarm may have"
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_an_alarm_is_one_that_cloudwatch_takes(name: str) -> None:
+    """Properties in a template are parameters of the call, by the same names."""
+    metric_alarm = name in alarms(FOUND)
+    shape = CLOUDWATCH.operation_model("PutMetricAlarm" if metric_alarm else "PutCompositeAlarm").input_shape
+    assert shape is not None
+    report = ParamValidator().validate({"AlarmName": name, **FOUND.properties(name)}, shape)
+    assert not report.has_errors(), report.generate_report()
+    if metric_alarm:
+        alarm = alarms(FOUND)[name]
+        (period, *_) = {alarm.get("Period"), *(each["MetricStat"]["Period"] for each in _parts(alarm))} - {None}
+        assert period % 60 == 0
+        assert period * alarm["EvaluationPeriods"] <= 24 * 3600
+
+
+def _parts(alarm: Properties) -> list[Any]:
+    return [each for each in alarm.get("Metrics", []) if "MetricStat" in each]
 
 
 # ---- Nothing goes unwatched ----
