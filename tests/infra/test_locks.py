@@ -28,6 +28,7 @@ def test_there_is_a_lock_for_everything_that_is_installed() -> None:
     assert {name_of(path) for path in LOCKS} == {
         "requirements-dev.txt",
         "requirements-checkov.txt",
+        "requirements-peers.txt",
         "requirements-sam.txt",
         "requirements-uv.txt",
         "layers/ventana/requirements.txt",
