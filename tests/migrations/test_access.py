@@ -61,7 +61,8 @@ def test_each_function_is_closed_and_safe(connection: psycopg.Connection) -> Non
     assert [name for name, _, _, _, everybody, _ in found if everybody] == []
     as_owner = {name: config for name, definer, _, config, _, _ in found if definer}
     assert {name for name, config in as_owner.items() if "search_path=public, pg_temp" not in config} == set()
-    assert as_owner.keys() <= CALLED
+    # A former version too: during a deployment the release before still calls it.
+    assert {name.rpartition("_v")[0] for name in as_owner} <= {name.rpartition("_v")[0] for name in CALLED}
     callable_ones = {name for name, _, _, _, _, may in found if may}
     assert callable_ones >= CALLED
     assert {name for name, definer, kind, _, _, may in found if may and not definer and kind == "v"} == set()
@@ -175,7 +176,7 @@ def test_new_functions_are_closed_to_whom_defaults_let_in(empty_database: str, m
         admin.execute(
             SQL("alter default privileges in schema public grant all on functions to {0}").format(Identifier(anybody))
         )
-        up(empty_database, VERSIONS[-2])
+        up(empty_database, VERSIONS[VERSIONS.index("20261122_16_least_privilege") - 1])
         question = "select has_function_privilege(%s, 'record_inbound_v2(jsonb, timestamptz)', 'execute')"
         before = admin.execute(question, [anybody]).fetchone()
         up(empty_database, "20261122_16_least_privilege")

@@ -14,7 +14,7 @@ SWEEP_SENDS = """
 select message_id::text as message_id, conversation_id::text as conversation_id, lane, outcome
   from sweep_sends_v1(%s, coalesce(%s::timestamptz, clock_timestamp()))
 """
-FORGET = "select forget_v1(%s, coalesce(%s::timestamptz, clock_timestamp()))"
+FORGET = "select forget_v2(%s, coalesce(%s::timestamptz, clock_timestamp()))"
 WINDOWS_OF = """
 select c.business_address, c.last_user_message_at, c.window_closed_for from kommo_conversations c where c.id = %(id)s
 union all
@@ -79,7 +79,9 @@ def sweep_sends(database: Database, limit: int, now: datetime | None = None) -> 
 
 
 def forget(database: Database, limit: int, now: datetime | None = None) -> int:
-    """Delete answers to repeated requests after eight days, and the traces of failed sends after thirty."""
+    """Delete published events after seven days, answers to repeated requests after eight, and the traces of failed
+    sends after thirty; at most `limit` of each.
+    """
     return database.value(FORGET, (limit, now)) or 0
 
 

@@ -1,0 +1,2 @@
+drop function forget_v2(integer, timestamptz);
+drop index events_published_idx;
