@@ -22,7 +22,16 @@ ROOT = Path(__file__).parents[2]
 PARTS: Mapping[str, str] = {
     "ingest": "a warm webhook, from event to commit to answer",
     "round_trips": "how often a warm webhook waits for Postgres",
-    "start": "import and construct of each webhook function",
+    "peers": "a text beside what others build: hand-rolled, pywa",
+    "correctness": "what of it is stored: forged, doubled, a batch, around kill -9",
+    "throughput": "messages committed a second by several handlers at once",
+    "start": "import and construct of each webhook function, its first request, its memory",
+    "growth": "ingest, reads and the sweep, the more messages there are",
+    "sweep": "a thousand windows due among few and among many conversations",
+    "outbox": "events published a second",
+    "send": "from accepting a message to its receipt, without the provider's time",
+    "size": "each artefact, packed",
+    "cost": "what a million messages of each kind take of Lambda",
 }
 
 
