@@ -68,6 +68,8 @@ class Server:
         """Start it and wait until it listens."""
         options = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1", "--loop", "uvloop"]
         options += ["--http", "httptools", "--no-access-log", "--log-level", "warning"]
+        # A connection waits for its turn while others are measured.
+        options += ["--timeout-keep-alive", "600"]
         options += ["--factory"] if self.program.factory else []
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
