@@ -1,5 +1,5 @@
-"""What a cold start costs before the first request: import and construct of each webhook function, in a process of its
-own with compiled bytecode, beside `import psycopg`."""
+"""What a cold start costs: import and construct of each webhook function, in a process of its own with compiled
+bytecode, beside `import psycopg`; then the same with its first request, as sources and as built (first_request.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.figures import Row, row
+from tests.benchmarks.first_request import measure_first
 from ventana.providers import PROVIDERS
 
 PART = "start"
@@ -29,6 +30,11 @@ print((perf_counter() - started) * 1000, len(sys.modules) - known)
 
 
 def measure(rounds: int = 15) -> list[Row]:
+    """Imports, and first requests in half as many rounds, because one of them takes as long as several imports."""
+    return [*_imports(rounds), *measure_first(PART, max(1, rounds // 2))]
+
+
+def _imports(rounds: int) -> list[Row]:
     """Interleave floor and functions; a first round compiles everything."""
     functions = [f"{provider}_webhook" for provider in PROVIDERS]
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in (FLOOR, *functions)}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from logging import StreamHandler
 from pathlib import Path
+
+import psycopg
 
 from infra.local.postgres import Postgres, PostgresFailed
 from tests.benchmarks.webhooks import Identity, Kind
@@ -22,6 +24,8 @@ from ventana.telemetry import logger
 from ventana.webhook import Handler, webhook
 
 MIGRATIONS = Path(__file__).parents[2] / "functions" / "migrator" / "migrations"
+LARGE: Mapping[str, str] = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+"""As a server has them on which millions of rows live."""
 SECRETS = SecretStore(lambda secret_id: json.dumps(signing_of(secret_id).SECRETS))
 KINDS = (
     Kind("twilio text", "twilio", "text"),
@@ -34,12 +38,15 @@ KINDS = (
 
 
 class System:
-    """A server with the migrated schema, and a warm function for each provider, with a connection each."""
+    """A database with the migrated schema, and a warm function for each provider, with a connection each."""
 
-    def __init__(self, directory: Path, dsn: str) -> None:
+    def __init__(self, directory: Path, dsn: str, timeout_ms: int = 4000) -> None:
         self.directory, self.dsn = directory, dsn
         settings = Settings(
-            database_url=dsn, public_base_url="https://ventana.example", secret_ids={name: name for name in PROVIDERS}
+            database_url=dsn,
+            database_timeout_ms=timeout_ms,
+            public_base_url="https://ventana.example",
+            secret_ids={name: name for name in PROVIDERS},
         )
         self.databases = {name: Database(settings, SECRETS) for name in PROVIDERS}
         self.handlers: dict[str, Handler] = {
@@ -53,22 +60,42 @@ class System:
 
 
 @contextmanager
-def running() -> Iterator[System]:
-    """A system in a temporary directory, and the functions' logs in a file there: one write a line, as on Lambda."""
-    directory = Path(tempfile.mkdtemp(prefix="ventana-bench-"))
-    server = Postgres(directory, durable=True)
+def server(settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
+    """A durable server with the migrated schema, in a temporary directory (its `places.state`)."""
+    postgres = Postgres(Path(tempfile.mkdtemp(prefix="ventana-bench-")), durable=True)
     try:
-        server.start()
-        run("up", server.dsn(), folder=MIGRATIONS, say=lambda line: None)
-        system = System(directory, server.dsn())
-        with _logging_to(directory / "functions.log"):
-            yield system
-        system.close()
+        postgres.start()
+        if settings:
+            with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as connection:
+                for name, value in settings.items():
+                    connection.execute(f"alter system set {name} = '{value}'".encode())
+            postgres.stop()
+            postgres.start()
+        run("up", postgres.dsn(), folder=MIGRATIONS, say=lambda line: None)
+        yield postgres
     except PostgresFailed as error:
         raise SystemExit(f"no database to measure on: {error}") from error
     finally:
-        server.stop()
-        server.places.remove()
+        postgres.stop()
+        postgres.places.remove()
+
+
+@contextmanager
+def running() -> Iterator[System]:
+    """A system on a server of its own, and the functions' logs in a file there: one write a line, as on Lambda."""
+    with server() as postgres:
+        system = System(postgres.places.state, postgres.dsn())
+        with logging_to(system.directory / "functions.log"):
+            yield system
+        system.close()
+
+
+def copies(postgres: Postgres, names: Sequence[str]) -> list[str]:
+    """Databases with these names, as empty as the migrated one, and where they are."""
+    with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"create database {name} template ventana".encode())
+    return [postgres.dsn(name) for name in names]
 
 
 def as_sent(connection: Connection, kind: Kind, identities: list[Identity]) -> None:
@@ -95,7 +122,8 @@ def as_sent(connection: Connection, kind: Kind, identities: list[Identity]) -> N
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
+def logging_to(path: Path) -> Iterator[None]:
+    """Let functions write their logs there for a while."""
     handler = logger.registered_handler
     assert isinstance(handler, StreamHandler)
     terminal = handler.stream
