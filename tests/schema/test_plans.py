@@ -1,0 +1,456 @@
+"""What each statement reads when the tables are large: no sequential scan of a large one, and few rows by indexes.
+
+The statements are found in the modules of ventana.schema, so that a new one fails here until it has a case. Each runs
+for real, as the application, in a transaction that is taken back; what it and the functions that it calls have read is
+counted by the server, often enough that a session keeps the plans that it will keep.
+
+VENTANA_TEST_MESSAGES=1000000 looks at a million messages instead of the 200,000 that each test run has time for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.conftest import _database as fresh_database
+from tests.conftest import as_application
+from ventana import schema
+from ventana.schema import backfill
+from ventana.schema.backfill import NOBODY
+from ventana.schema.message_pages import NEWEST
+
+pytestmark = pytest.mark.slow
+
+MESSAGES = int(os.environ.get("VENTANA_TEST_MESSAGES", "200000"))
+CONVERSATIONS = MESSAGES // 10
+FEW = 300
+"""Rows that a statement may read: a page of a hundred, and what belongs to each."""
+TIMES = 13
+"""Psycopg prepares a statement that comes a sixth time, and the server may then keep a plan after five more."""
+STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\b")
+CALLS = re.compile(r"\b[a-z_]+_v\d+\(")
+Parameters = list[Any] | dict[str, Any]
+
+# Conversation n was last written to n hundred-thousandths of a hundred days ago; message m is the (m / conversations)th
+# last of conversation m % conversations. The first hundred conversations have something to send.
+FILL = """
+insert into kommo_conversations (id, provider, kommo_chat_id, kommo_contact_id, provider_user_id, phone, contact_name,
+                                 business_address, status, message_count, user_message_count, bot_message_count,
+                                 last_message_at, last_user_message_at, window_warned_for, window_closed_for,
+                                 needs_template, contact_looked_up_at, created_at)
+select md5('c' || n)::uuid, p.name, case p.name when 'kommo' then 'chat' || n end,
+       case p.name when 'kommo' then 'contact' || n end, 'user' || n,
+       case when p.name <> 'kommo' or n % 2 = 0 then '+' || 5511900000000 + n end, 'Ana', 'address' || n % 5,
+       case when n % 100 = 0 then 'escalated' when n % 10 < 7 then 'resolved' else 'active' end, 10, 5, 5,
+       t.at, t.at, w.told, w.told, w.told is not null, t.at, t.at - interval '30 days'
+  from generate_series(0, {conversations} - 1) n,
+       lateral (select (array['twilio', 'meta', 'kommo'])[1 + n % 3] as name) p,
+       lateral (select now() - n * interval '100 days' / {conversations} as at) t,
+       lateral (select case when t.at < now() - interval '24 hours' then t.at end as told) w;
+insert into kommo_messages (id, conversation_id, provider, business_address, provider_message_id, role, content,
+                            content_type, delivery_status, opens_window, metadata, created_at, received_at,
+                            provider_payload)
+select md5('m' || n)::uuid, md5('c' || k.c)::uuid, (array['twilio', 'meta', 'kommo'])[1 + k.c % 3],
+       'address' || k.c % 5,
+       case when s.status not in ('queued', 'held', 'uncertain') then 'message' || n end,
+       case when s.status = 'received' then 'user' else 'assistant' end, 'Hola', 'text', s.status,
+       s.status = 'received',
+       case when s.status = 'received' then '{}' else '{"send": {"if_window_closed": "hold"}}'::jsonb end, t.at, t.at,
+       '{"text": "Hola"}'
+  from generate_series(0, {messages} - 1) n,
+       lateral (select n % {conversations} as c, n / {conversations} as nth) k,
+       lateral (select now() - k.c * interval '100 days' / {conversations} - k.nth * interval '1 hour' as at) t,
+       lateral (select case when k.nth % 2 = 0 then 'received'
+                            when k.nth = 1 and k.c < 30 then 'queued'
+                            when k.nth = 1 and k.c < 60 then 'held'
+                            when k.nth = 1 and k.c < 90 then 'uncertain'
+                            when n % 21 = 0 then 'failed' else 'read' end as status) s;
+insert into sends (message_id, conversation_id, provider, business_address, phase, due_at, expires_at, claimed_at)
+select m.id, m.conversation_id, m.provider, m.business_address,
+       case m.delivery_status when 'queued' then 'ready' when 'failed' then 'over' else m.delivery_status end,
+       m.created_at + case m.delivery_status when 'failed' then interval '130 days' else interval '10 minutes' end,
+       now() + interval '1 day', m.created_at
+  from kommo_messages m where m.delivery_status in ('queued', 'held', 'uncertain', 'failed');
+insert into message_status_history (message_id, status, at, cause)
+select m.id, 'read', m.created_at, 'provider' from kommo_messages m where m.delivery_status = 'read';
+insert into message_media (message_id, place, source, state)
+select m.id, 0, '{}', case when n < 20 then 'pending' else 'stored' end
+  from (select id, row_number() over () as n from kommo_messages where role = 'user') m where n % 5 = 0 or n < 20;
+insert into events (name, detail, occurred_at, published_at)
+select 'MessageReceived', jsonb_build_object('n', n), t.at, case when n >= 50 then t.at end
+  from generate_series(0, {messages} / 4) n, lateral (select now() - n * interval '8 days' / {messages} * 4 as at) t;
+insert into former_windows (conversation_id, business_address, last_user_message_at, window_warned_for,
+                            window_closed_for)
+select c.id, 'other', t.at, t.told, t.told
+  from (select *, row_number() over (order by last_user_message_at desc) as n from kommo_conversations) c,
+       lateral (select case when c.n <= 40 then now() - interval '25 hours' else c.last_user_message_at end as at,
+                       case when c.n > 40 then c.last_user_message_at end as told) t;
+insert into send_pairs (conversation_id, business_address, free_at)
+select id, business_address, last_message_at from kommo_conversations;
+insert into conversation_history (conversation_id, at, change, changed_by)
+select id, now(), 'resolved', 'ana' from kommo_conversations;
+insert into idempotency_keys (caller, key, request_hash, answer, created_at)
+select 'desk', n::text, '', '{}', now() - n * interval '9 days' / {conversations}
+  from generate_series(1, {conversations}) n;
+insert into parked_items (id, provider, kind, reason, fingerprint, received_at, replayed_at)
+select md5('p' || n)::uuid, 'meta', case when n % 3 = 0 then 'poison' else 'notice' end, 'x', n::text,
+       now() - n * interval '1 minute', case when n > 100 then now() end
+  from generate_series(0, {conversations}) n;
+insert into parked_statuses (provider, provider_message_id, status, item)
+select 'meta', 'unknown' || n, 'read', '{}' from generate_series(1, {conversations}) n;
+insert into business_addresses (provider, address)
+select p, 'address' || n from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 4) n;
+"""
+REBUILT = """
+select i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) from pg_index i
+ where i.indrelid in ('kommo_conversations'::regclass, 'kommo_messages'::regclass)
+   and not exists (select from pg_constraint c where c.conindid = i.indexrelid)
+"""
+READ = """
+select relname, seq_tup_read, coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables where schemaname = 'public'
+"""
+LARGE = (
+    "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and reltuples > 1000"
+)
+
+NOW = datetime.now(UTC)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+PACES = json.dumps(
+    {name: {"messages_per_second": 100, "pair_seconds": 0, "pair_burst": 1} for name in ("twilio", "meta", "kommo")}
+)
+
+
+def conversation(number: int) -> str:
+    return f"md5:c{number}"
+
+
+def message(nth: int, of: int) -> str:
+    """The nth last message of a conversation; even ones are the customer's."""
+    return f"md5:m{nth * CONVERSATIONS + of}"
+
+
+QUEUED, HELD, UNCERTAIN, RECEIVED, SENT = (
+    message(1, 9),
+    message(1, 39),
+    message(1, 69),
+    message(0, 500),
+    message(3, 500),
+)
+FAILED = message(1, 210 - CONVERSATIONS % 21)
+OLD = conversation(CONVERSATIONS // 2)
+PAGE: dict[str, Any] = {
+    "status": None,
+    "provider": None,
+    "conversation_id": None,
+    "phase": None,
+    "at": NEWEST.at,
+    "id": NEWEST.id,
+}
+LATER_PAGE = {**PAGE, "at": NOW - 50 * DAY, "scan": 51, "rows": 51}
+PAGE |= {"scan": 51, "rows": 51}
+ALL_PARKED = {"provider": None, "kind": None, "limit": 50}
+ITEM = {
+    "kind": "message",
+    "provider": "meta",
+    "business_address": "address1",
+    "provider_message_id": "new",
+    "customer": {"phone": "+5511900000001", "user_id": "user1"},
+    "role": "user",
+    "content_type": "text",
+    "content": "Hola",
+    "sent_at": NOW.isoformat(),
+    "channel": "whatsapp",
+    "opens_window": True,
+    "media": [],
+    "raw": {},
+}
+STRANGER = {**ITEM, "customer": {"phone": "+15550009999", "user_id": "US.1"}, "provider_message_id": "stranger"}
+REPORT = {
+    "kind": "status",
+    "provider": "meta",
+    "business_address": "address1",
+    "provider_message_id": f"message{3 * CONVERSATIONS + 1}",
+    "status": "read",
+    "at": NOW.isoformat(),
+}
+OTHER_ITEMS = [
+    {**REPORT, "provider_message_id": "unheard of"},
+    {"kind": "identity", "provider": "meta", "customer": {"phone": "+5511900000004", "user_id": "changed"},
+     "previous": {"phone": "+5511900000001", "user_id": "user1"}},
+    {"kind": "identity", "provider": "kommo", "customer": {"contact_id": "contact2", "phone": "+15550001"}},
+    {"kind": "preference", "provider": "meta", "customer": {"phone": "+5511900000001"}, "opted_out": True},
+    {"kind": "parked", "provider": "meta", "park_as": "poison", "reason": "x", "body": "eA==", "content_type": "x"},
+]  # fmt: skip
+REQUEST = {
+    "parts": [{"id": "00000000-0000-4000-8000-000000000001", "content": {"type": "text", "body": "Hola"},
+               "summary": "Hola", "content_type": "text"}],
+    "caller": "desk",
+    "conversation_id": conversation(3),
+    "expires_in": 86400,
+}  # fmt: skip
+TO_PHONE = {
+    **REQUEST,
+    "conversation_id": None,
+    "provider": "meta",
+    "to": "+5511900000004",
+    "key": "k",
+    "request_hash": "h",
+}
+CASES: Mapping[str, list[Parameters]] = {
+    "addresses.LIST": [[]],
+    "addresses.ONE": [["meta", "address1"]],
+    "addresses.SAVE": [["meta", "address1", 5, None]],
+    "addresses.RESUME": [["meta", "address1", "ana", None]],
+    "addresses.STOPPED": [[]],
+    "backfill.LEFT": [[NOBODY]],
+    "backfill.NEXT + SEEN + JUDGED + READ": [{"after": NOBODY, "rows": 20, "now": NOW}],
+    "backfill.THESE + SEEN + JUDGED + READ": [{"ids": [OLD], "now": NOW}],
+    "backfill.HELD + JUDGED + WRITE": [{"told": json.dumps([]), "now": NOW}],
+    "conversations.LIST": [
+        {"provider": None, "status": None, "limit": 50},
+        {"provider": "meta", "status": None, "limit": 50},
+        {"provider": None, "status": "escalated", "limit": 50},
+        {"provider": "meta", "status": "active", "limit": 50},
+        {"provider": "meta", "status": "closed", "limit": 50},
+    ],
+    "conversations.ONE": [[OLD]],
+    "conversations.STATISTICS": [[]],
+    "dispatch.CLAIM": [[QUEUED, "reply", PACES, MINUTE, MINUTE, None], [SENT, "reply", PACES, MINUTE, MINUTE, None]],
+    "dispatch.LEAVE": [[QUEUED, None, MINUTE]],
+    "dispatch.FINISH_SENT": [[UNCERTAIN, "new", "sent", None]],
+    "dispatch.FINISH_UNSENT": [
+        [QUEUED, kind, "1", "x", MINUTE, 8, None]
+        for kind in ("retry", "failed", "uncertain", "slow_pair", "slow_address", "stop_address", "window_shut")
+    ],
+    "dispatch.FIND_INDICATED": [[RECEIVED]],
+    "events.CLAIM": [[10, MINUTE, None]],
+    "events.FINISH": [[["00000000-0000-4000-8000-000000000001"]]],
+    "inbound.RECORD_INBOUND": [
+        [json.dumps(items), None] for items in ([ITEM], [STRANGER], [REPORT], *([each] for each in OTHER_ITEMS))
+    ],
+    "lifecycle.CHANGE": [
+        [conversation(3), change, "ana", "{}", None] for change in ("escalate", "assign", "resolve", "note", "opt_out")
+    ],
+    "lifecycle.HISTORY": [[OLD, 100]],
+    "lookups.QUEUE": [[100, MINUTE, None]],
+    "lookups.CLAIM": [["kommo", "address1", "contact5", None]],
+    "lookups.FINISH": [["kommo", "address1", "contact5", None]],
+    "lookups.POSTPONE": [["kommo", "contact5", MINUTE, HOUR, None]],
+    "lookups.PAUSE": [["kommo", "address1", "contact5", MINUTE, HOUR, None]],
+    "media.QUEUE": [[100, MINUTE, None]],
+    "media.CLAIM": [[RECEIVED, 0, MINUTE, 12, None]],
+    "media.FINISH": [[RECEIVED, 0, 1, "stored", "s3://x", "image/png", 1, None, None, 12, None]],
+    "message_pages.UNFINISHED": [{**PAGE, "status": "queued"}],
+    "message_pages.KEPT": [
+        {**PAGE, "status": "held", "phase": "held"},
+        {**PAGE, "status": "uncertain", "phase": "uncertain"},
+    ],
+    "message_pages.OF_CONVERSATION": [{**PAGE, "conversation_id": OLD}],
+    "message_pages.BY_AGE": [PAGE, LATER_PAGE, {**LATER_PAGE, "provider": "meta", "status": "read"}],
+    "messages.ONE": [[SENT], [QUEUED]],
+    "messages.OF_CONVERSATION": [[OLD, 100]],
+    "messages.HISTORY": [[SENT]],
+    "outbound.ACCEPT": [[json.dumps(request), MINUTE, None] for request in (REQUEST, TO_PHONE)],
+    "outbound.QUEUED": [[[QUEUED]]],
+    "outbound.TARGET": [[OLD]],
+    "parked.LIST": [ALL_PARKED, {**ALL_PARKED, "provider": "meta"}, {**ALL_PARKED, "kind": "notice"}],
+    "parked.ONE": [["md5:p9"]],
+    "parked.REPLAYED": [["md5:p9", "recorded"]],
+    "readiness.MISSING": [[["record_inbound_v2"]]],
+    "readiness.READABLE": [[]],
+    "reconcile.FIND": [["twilio"]],
+    "reconcile.KEEP": [["twilio", NOW, NOW, "x"]],
+    "reconcile.FINISH": [["twilio", NOW]],
+    "reconcile.KNOWN": [["twilio", [f"message{number}" for number in range(0, 300, 3)]]],
+    "sends.UNCERTAIN": [[None, MINUTE]],
+    "settle.CANCEL": [[QUEUED, "ana", None]],
+    "settle.RETRY": [[FAILED, "ana", DAY, MINUTE, None]],
+    "settle.CLAIM_UNSETTLED": [["meta", 20, None]],
+    "settle.SETTLE": [[UNCERTAIN, how, "ana", timedelta(0), None] for how in ("sent", "failed", "untaken")],
+    "settle.SETTLE_SENT": [[UNCERTAIN, "new", "sent", None]],
+    "windows.SWEEP": [[HOUR, 20, NOW + timedelta(minutes=30)]],
+    "windows.SWEEP_SENDS": [[20, NOW]],
+    "windows.FORGET": [[20, NOW]],
+    "windows.WINDOWS_OF": [{"id": OLD}],
+    "windows.NEEDING_TEMPLATE": [[NOW, 100]],
+    "windows.CLOSING_WITHIN": [{"now": NOW, "within": HOUR, "limit": 100}],
+}
+NO_CASE = {
+    "backfill.TABLE": "makes a table once",
+    "backfill.TAKE_UP": "a table of one row",
+    "backfill.KEEP": "a table of one row",
+    "backfill.NEXT": "the beginning of a statement",
+    "backfill.THESE": "the beginning of a statement",
+    "backfill.HELD": "the beginning of a statement",
+    "backfill.READ": "the end of a statement",
+    "message_pages.OWN": "the beginning of a statement",
+    "message_pages.LATEST": "the beginning of a statement",
+    "readiness.UNFINISHED": "the runner's own table, of one row for each migration",
+}
+
+
+@dataclass(frozen=True)
+class Much:
+    """A statement that must look at more: why, at how many rows, and whether it scans for them."""
+
+    why: str
+    rows: int
+    scans: bool = False
+
+
+ALL = CONVERSATIONS + CONVERSATIONS // 10
+MUCH: Mapping[str, Much] = {
+    "conversations.STATISTICS": Much("the view counts all conversations of each provider", ALL, scans=True),
+    "conversations.LIST": Much(
+        "its order puts conversations without a message last, and the index, as the seed has it, first: asked for apart"
+        " from the others, they would leave it the rows of a page",
+        ALL,
+        scans=True,
+    ),
+    "windows.NEEDING_TEMPLATE": Much(
+        "nearly all conversations need one; the application does not ask", ALL, scans=True
+    ),
+    "windows.CLOSING_WITHIN": Much(
+        "it names the two columns the other way round than the predicate of idx_conversations_window_open, which"
+        " therefore cannot serve it; the application does not ask",
+        ALL,
+        scans=True,
+    ),
+}
+
+
+def _statements() -> Mapping[str, str]:
+    """Every statement of ventana.schema, by module and name, and those of the backfill as it puts them together."""
+    found = {}
+    for module in iter_modules(schema.__path__):
+        if module.name != "migrate":
+            for name, value in vars(import_module(f"{schema.__name__}.{module.name}")).items():
+                if isinstance(value, str) and name.isupper() and STATEMENT.match(value):
+                    found[f"{module.name}.{name}"] = value
+    for case in CASES:
+        if " + " in case:
+            names = case.removeprefix("backfill.").split(" + ")
+            found[case] = "".join(getattr(backfill, name) for name in names)
+    return found
+
+
+STATEMENTS = _statements()
+
+
+@pytest.fixture(scope="module")
+def large(server: str, template: Callable[[], str]) -> Iterator[str]:
+    """A database with so many messages: filled without triggers, its indexes built afterwards."""
+    with fresh_database(server, template()) as dsn:
+        with psycopg.connect(dsn, autocommit=True) as owner:
+            owner.execute("set session_replication_role = replica; set maintenance_work_mem = '256MB'")
+            indexes = owner.execute(REBUILT).fetchall()
+            for name, _ in indexes:
+                owner.execute(f"drop index {name}".encode())
+            owner.execute(
+                FILL.replace("{messages}", str(MESSAGES)).replace("{conversations}", str(CONVERSATIONS)).encode()
+            )
+            for _, definition in indexes:
+                owner.execute(definition.encode())
+            owner.execute("vacuum analyze")
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def application(large: str) -> Iterator[psycopg.Connection]:
+    with _counting(as_application(large)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def migrator(large: str) -> Iterator[psycopg.Connection]:
+    """As the backfill connects, and sets it."""
+    with _counting(large) as opened:
+        opened.execute("set enable_seqscan = off")
+        yield opened
+
+
+def _counting(dsn: str) -> psycopg.Connection:
+    opened = psycopg.connect(dsn, autocommit=True)
+    # What a parallel worker reads is counted as its own.
+    opened.execute("set max_parallel_workers_per_gather = 0; set timezone = 'UTC'")
+    return opened
+
+
+def test_every_statement_has_a_case() -> None:
+    assert STATEMENTS.keys() - NO_CASE.keys() - CASES.keys() == set(), "say in CASES what to call it with"
+    assert NO_CASE.keys() - STATEMENTS.keys() == set()
+    assert CASES.keys() - STATEMENTS.keys() == set()
+    assert MUCH.keys() - CASES.keys() == set()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_reads_little_of_large_tables(
+    application: psycopg.Connection, migrator: psycopg.Connection, name: str
+) -> None:
+    session = migrator if name.startswith("backfill") else application
+    much = MUCH.get(name, Much("", FEW))
+    tables = {table for (table,) in session.execute(LARGE)}
+    assert len(tables) >= 11, tables
+    for case in CASES[name]:
+        for time, read in enumerate(_read(session, name, case)):
+            scanned = {table: seq for table, (seq, _) in read.items() if seq and table in tables}
+            assert much.scans or not scanned, f"{name} {case} scans {scanned} the {time}. time"
+            rows = sum(seq + fetched for table, (seq, fetched) in read.items())
+            assert rows <= much.rows, f"{name} {case} reads {rows} rows the {time}. time: {read}"
+        if not CALLS.search(STATEMENTS[name]) and not much.scans:
+            assert not _scans(session, name, case) & tables, f"{name} {case}"
+
+
+def _read(session: psycopg.Connection, name: str, case: Parameters) -> Iterator[dict[str, tuple[int, int]]]:
+    """Rows of each table that the statement read, by a scan and by indexes, each time that it runs."""
+    for _ in range(TIMES):
+        with session.transaction(force_rollback=True):
+            before = {table: (seq, fetched) for table, seq, fetched in session.execute(READ)}
+            session.execute(STATEMENTS[name].encode(), _ids(case))
+            after = {table: (seq, fetched) for table, seq, fetched in session.execute(READ)}
+        yield {
+            table: (seq - before[table][0], fetched - before[table][1])
+            for table, (seq, fetched) in after.items()
+            if (seq, fetched) != before[table]
+        }
+
+
+def _scans(session: psycopg.Connection, name: str, case: Parameters) -> set[str]:
+    """Tables that the plan scans from end to end."""
+    found = session.execute(f"explain (format json) {STATEMENTS[name]}".encode(), _ids(case)).fetchone()
+    assert found
+    return {str(node["Relation Name"]) for node in _nodes(found[0][0]["Plan"]) if node["Node Type"] == "Seq Scan"}
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from _nodes(inner)
+
+
+def _ids(value: Any) -> Any:
+    """The same, with ids in place of what they are made of."""
+    match value:
+        case list():
+            return [_ids(each) for each in value]
+        case dict():
+            return {name: _ids(each) for name, each in value.items()}
+        case str() if "md5:" in value:
+            return re.sub(r"md5:(\w+)", lambda match: _id(match[1]), value)
+    return value
+
+
+def _id(text: str) -> str:
+    return str(UUID(md5(text.encode()).hexdigest()))
