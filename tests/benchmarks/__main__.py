@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib import import_module
@@ -53,10 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     for part in asked.parts or PARTS:
         sys.stderr.write(f"{part}: {PARTS[part]} …\n")
+        began = time.monotonic()
         module = import_module(f"tests.benchmarks.{part}")
         measure: Callable[..., list[Row]] = module.measure
         # What follows from rows that are there already is not measured again.
         rows += derived(module, rows) or (measure(asked.rounds) if asked.rounds else measure())
+        sys.stderr.write(f"{part}: took {time.monotonic() - began:.0f} s\n")
     sys.stdout.write(table(rows))
     written = ROOT / ".local" / "bench.json"
     written.parent.mkdir(exist_ok=True)

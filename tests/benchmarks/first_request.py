@@ -24,7 +24,7 @@ from tests.benchmarks.webhooks import Kind, event_of
 
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "ventana"
-SECONDS = 90.0
+SECONDS = 60.0
 FLOOR = "psycopg"
 ONE_ROW = (
     "insert into floor (provider, provider_message_id, address, customer, content, payload)"

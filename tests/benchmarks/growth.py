@@ -39,7 +39,7 @@ TICKS = 3
 DUE = 10
 """Windows that close before each tick."""
 SAMPLE = 2_000
-SECONDS = 120.0
+SECONDS = 90.0
 TIMEOUT_MS = 60_000
 KIND = next(kind for kind in KINDS if kind.name == "meta text")
 SOME = "select id::text from kommo_conversations order by random() limit %s"

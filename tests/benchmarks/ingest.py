@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median, quantiles
-from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -17,6 +16,7 @@ from psycopg.types.json import Jsonb
 from tests.benchmarks.figures import Row, row
 from tests.benchmarks.population import MESSAGES, populate
 from tests.benchmarks.system import KINDS, System, as_sent, running
+from tests.benchmarks.timing import Call, rounds_of
 from tests.benchmarks.webhooks import Kind, event_of
 from ventana.providers import provider_named
 from ventana.schema.inbound import record_inbound
@@ -25,6 +25,7 @@ from ventana.webhook import raw_request
 
 PART = "ingest"
 CALLS = 100
+SECONDS = 90.0
 LIMIT = 2.5
 """Times the floor, for one message or status (design §7)."""
 FLOOR = "insert + commit"
@@ -37,8 +38,6 @@ create table floor (
 FLOOR_INSERT = """
 insert into floor (provider, provider_message_id, address, customer, content, payload) values (%s, %s, %s, %s, %s, %s)
 """
-
-Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,15 @@ def measure(rounds: int = 11) -> list[Row]:
         subjects = list(_subjects(system, connection))
         samples: dict[str, list[Sample]] = {subject.name: [] for subject in subjects}
         shuffled = random.Random(1)  # the same orders in each run
-        for number in range(-1, rounds):
+        done = 0
+        for counts in rounds_of(rounds, SECONDS):
+            done += 1
             shuffled.shuffle(subjects)
             for subject in subjects:
                 sample = _sample(subject.prepare(CALLS))
-                if number >= 0:  # the first one warms up
+                if counts:
                     samples[subject.name].append(sample)
-        _check(connection, rounds + 1)
+        _check(connection, done)
     limits = {subject.name: subject.limit for subject in subjects}
     floors = samples.pop(FLOOR)
     return [

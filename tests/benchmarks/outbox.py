@@ -21,7 +21,7 @@ PART = "outbox"
 EVENTS = 500
 PUBLISHED = 20_000
 """What was published before, and is still there."""
-SECONDS = 30.0
+SECONDS = 20.0
 FILL = """
 insert into events (name, detail, occurred_at, published_at)
 select 'MessageReceived',

@@ -32,7 +32,7 @@ from ventana.schema.types import Connection
 
 PART = "send"
 MESSAGES = 25
-SECONDS = 90.0
+SECONDS = 45.0
 # Far from any pace, so that no send waits for its turn.
 UNHURRIED = "insert into business_addresses (provider, address, messages_per_second) values (%s, %s, 1000000)"
 SENT = "select count(*) from kommo_messages where delivery_status = 'sent' or provider_message_id like 'out.%'"

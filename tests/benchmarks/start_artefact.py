@@ -23,7 +23,7 @@ from tests.benchmarks.webhooks import event_of
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".local" / "artefacts"
 EVERY_FUNCTION = "VentanaLayer"
-SECONDS = 60.0
+SECONDS = 45.0
 TIMEOUT_SECONDS = 10.0
 FLOOR = "psycopg"
 FLOOR_APP = """

@@ -33,7 +33,7 @@ SAMPLE = 20
 """Of this many times what is due, another part is made due each round."""
 WARNING = timedelta(hours=1)
 TIMEOUT_MS = 60_000
-SECONDS = 60.0
+SECONDS = 45.0
 SOME = "select id from kommo_conversations order by random() limit %s"
 MAKE_DUE = """
 update kommo_conversations

@@ -24,7 +24,7 @@ from ventana.telemetry import logger
 from ventana.webhook import Handler, webhook
 
 MIGRATIONS = Path(__file__).parents[2] / "functions" / "migrator" / "migrations"
-LARGE: Mapping[str, str] = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+LARGE: Mapping[str, str] = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """As a server has them on which millions of rows live."""
 SECRETS = SecretStore(lambda secret_id: json.dumps(signing_of(secret_id).SECRETS))
 KINDS = (
