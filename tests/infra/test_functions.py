@@ -85,6 +85,19 @@ def test_a_new_layer_or_variable_is_a_new_version_behind_the_alias(stack: Stack,
 
 
 @pytest.mark.parametrize("name", FOLDERS)
+def test_the_value_of_each_parameter_makes_a_version(stack: Stack, name: str) -> None:
+    """SAM looks at the names of parameters: without their values in it, a changed one would never be live."""
+    (version,) = [
+        version
+        for logical, version in stack.of_type("AWS::Lambda::Version").items()
+        if referred(version["FunctionName"]) == name
+    ]
+    of_versions = {key: value for key, value in stack.properties(name).items() if key != "ReservedConcurrentExecutions"}
+    taken = named_in(of_versions) & set(stack.source["Parameters"])
+    assert taken <= named_in(version["Description"])
+
+
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_function_that_somebody_waits_for_starts_from_a_snapshot(stack: Stack, name: str) -> None:
     wanted = {"ApplyOn": "PublishedVersions"} if name in WITH_TRAFFIC else None
     assert stack.properties(name).get("SnapStart") == wanted
