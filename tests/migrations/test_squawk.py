@@ -32,9 +32,6 @@ EXCEPTIONS: dict[Finding, str] = {
     ("20261122_08_outbound_tables", "prefer-bigint-over-int"): COUNTS,
     ("20261122_08_outbound_tables", "renaming-object"): "a function of the same name and signature takes its place",
     ("20261122_12_dispatch_outbound", "renaming-object"): "a function of the same name and signature takes its place",
-    ("20261122_18_plans_of_large_tables", "require-concurrent-index-deletion"): (
-        "a step that is not a transaction builds an index; the table is small, and its lock is tried for briefly"
-    ),
 }
 
 

@@ -303,13 +303,15 @@ NO_CASE = {
 
 @dataclass(frozen=True)
 class Much:
-    """A statement that must look at more: why, at how many rows, and whether it scans for them."""
+    """A statement that must look at more: why, at how many rows, whether it scans for them, and in which case."""
 
     why: str
     rows: int
     scans: bool = False
+    when: str = ""
 
 
+LITTLE = Much("", FEW)
 ALL = CONVERSATIONS + CONVERSATIONS // 10
 MUCH: Mapping[str, Much] = {
     "conversations.STATISTICS": Much("the view counts all conversations of each provider", ALL, scans=True),
@@ -318,6 +320,13 @@ MUCH: Mapping[str, Much] = {
         " from the others, they would leave it the rows of a page",
         ALL,
         scans=True,
+    ),
+    "inbound.RECORD_INBOUND": Much(
+        "two conversations become one, which is rare, and the server looks for sends of the one that goes, in all"
+        " phases: an index for that would be written at each step of each send",
+        MESSAGES // 10,
+        scans=True,
+        when='"previous"',
     ),
     "windows.NEEDING_TEMPLATE": Much(
         "nearly all conversations need one; the application does not ask", ALL, scans=True
@@ -400,10 +409,12 @@ def test_it_reads_little_of_large_tables(
     application: psycopg.Connection, migrator: psycopg.Connection, name: str
 ) -> None:
     session = migrator if name.startswith("backfill") else application
-    much = MUCH.get(name, Much("", FEW))
     tables = {table for (table,) in session.execute(LARGE)}
     assert len(tables) >= 11, tables
     for case in CASES[name]:
+        much = MUCH.get(name, LITTLE)
+        if much.when not in str(case):
+            much = LITTLE
         for time, read in enumerate(_read(session, name, case)):
             scanned = {table: seq for table, (seq, _) in read.items() if seq and table in tables}
             assert much.scans or not scanned, f"{name} {case} scans {scanned} the {time}. time"
