@@ -1,0 +1,1 @@
+alter table events reset (fillfactor);
