@@ -39,6 +39,12 @@ class Function:
             if not self._workers:
                 self._free.append((self._hire(), time.monotonic()))
 
+    def begun(self, seconds: float) -> bool:
+        """Wait so long for what `warm` has started to be ready for an event."""
+        with self._changed:
+            workers = list(self._workers[:1])
+        return all(worker.begun(seconds) for worker in workers)
+
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
         """Have the event handled. Errors, timeouts and throttling are in the invocation, not raised."""
         body = json.dumps(event).encode()

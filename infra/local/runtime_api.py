@@ -50,6 +50,8 @@ class RuntimeApi:
         self._init_error: dict[str, Any] | None = None
         self.served = False
         """Whether the process has come as far as taking an event."""
+        self.begun = threading.Event()
+        """Set once a process has asked for its first event: its imports are behind it."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
@@ -89,6 +91,7 @@ class RuntimeApi:
         """Wait for an event; None when the process that asked is gone, which `connected` knows first."""
         with self._changed:
             mine = self._generation
+            self.begun.set()
             self._changed.wait_for(lambda: self._generation != mine or self._fresh() is not None)
             invocation = self._fresh()
             if self._generation != mine or invocation is None or not connected():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
@@ -154,7 +154,7 @@ class System:
         self._run(observer)
         simulators.open(functions, observer.events)
         gateway.open(template.routes(), functions, self.identity.api_token, simulators.saw)
-        self._wait_until_up()
+        self._wait_until_up(functions.values())
 
     def _declared(self, aws: Aws) -> tuple[Template, dict[str, Any]]:
         """The template, with what its parameters and resources mean here."""
@@ -199,6 +199,7 @@ class System:
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
             "AWS_LAMBDA_FUNCTION_NAME": f"{STACK}-{spec.name}",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if spec.snapshot else "on-demand",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory),
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{STACK}-{spec.name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
@@ -214,14 +215,15 @@ class System:
         part.start()
         self._running.callback(part.stop)
 
-    def _wait_until_up(self) -> None:
+    def _wait_until_up(self, functions: Iterable[Function]) -> None:
+        """Until the API answers and whatever somebody waits for has its imports behind it: Kommo waits two seconds."""
         give_up, status = time.monotonic() + UP_SECONDS, 0
         while time.monotonic() < give_up:
             connection = HTTPConnection("127.0.0.1", int(self.base_url.rpartition(":")[2]), timeout=UP_SECONDS)
             connection.request("GET", "/v1/health")
             status = connection.getresponse().status
             connection.close()
-            if status == 200:
+            if status == 200 and all(each.begun(max(0.0, give_up - time.monotonic())) for each in functions):
                 return
             time.sleep(0.2)
         raise LocalFailed(f"the API does not come up (its health is {status}): see {self._state.logs}")

@@ -74,6 +74,8 @@ class FunctionSpec:
     memory: int
     environment: Mapping[str, str]
     layers: tuple[str, ...] = ()
+    snapshot: bool = False
+    """Whether it starts from a snapshot, so that hooks run before and after it."""
 
 
 class Template:
@@ -160,6 +162,7 @@ class Template:
             timeout=float(self._resolve(merged.get("Timeout", 3))),
             memory=int(self._resolve(merged.get("MemorySize", 128))),
             environment={key: _text(self._resolve(value)) for key, value in variables.items()},
+            snapshot=(merged.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions",
             layers=tuple(layer["Ref"] for part in (defaults, properties) for layer in part.get("Layers") or []),
         )
 

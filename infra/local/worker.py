@@ -58,6 +58,10 @@ class Worker:
             self._give_up(invocation, "Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
         return invocation
 
+    def begun(self, seconds: float) -> bool:
+        """Wait so long for the process to have its imports behind it."""
+        return self._api.begun.wait(seconds)
+
     def stop(self) -> None:
         """End the process and do not start another."""
         with self._changed:

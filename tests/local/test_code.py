@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.code import ROOT, Artefacts, Sources
+from infra.local.intrinsics import read_yaml
 from infra.local.state import LocalFailed
 from infra.local.template import FunctionSpec, Template
 
@@ -24,6 +25,15 @@ def test_a_function_has_the_layers_of_all_and_its_own() -> None:
     }
     (spec,) = Template(content, {}).functions()
     assert spec.layers == ("Shared", "Own")
+    assert not spec.snapshot
+
+
+def test_a_function_knows_whether_it_starts_from_a_snapshot() -> None:
+    snapshot = read_yaml(ROOT / "template.yaml")["Resources"]["Api"]["Properties"]["SnapStart"]
+    properties = {"SnapStart": snapshot, "CodeUri": "f/", "Handler": "app.handler"}
+    content = {"Resources": {"Api": {"Type": "AWS::Serverless::Function", "Properties": properties}}}
+    (spec,) = Template(content, {}).functions()
+    assert spec.snapshot
 
 
 def test_sources_are_those_of_the_working_copy() -> None:
