@@ -114,4 +114,5 @@ def test_an_address_keeps_to_its_rate_lets_replies_pass_and_slows_nobody_else(de
     assert max(crowded) <= PER_SECOND, crowded
     assert desk.violations("address_rate") == []
     assert sum(at > replied_at for at in offers) >= PER_SECOND / 2, (replied_at, offers)
-    assert elsewhere_at < offers[0], "another address of the account is not slowed down"
+    # Not before the first of them: where the machine is busy, the seven seconds may be over by then.
+    assert elsewhere_at < offers[OFFERS // 2], "another address of the account is not slowed down"
