@@ -117,7 +117,7 @@ def test_each_stage_deploys_a_stack_of_its_own_with_parameters_that_exist(
         assert not set(overridden) & MUST_BE_GIVEN
 
 
-RULES = {
+RULES: dict[str, tuple[dict[str, Any], str]] = {
     # what is given, and the assertion that it breaks
     "an existing network has subnets": ({"NetworkMode": "existing", "SecurityGroupIds": ["sg-1"]}, "needs SubnetIds"),
     "and security groups": ({"NetworkMode": "existing", "SubnetIds": ["subnet-1"]}, "needs SecurityGroupIds"),
@@ -129,7 +129,7 @@ RULES = {
     ),
     "a domain has a certificate": ({"DomainName": "hooks.example.com"}, "needs CertificateArn"),
 }
-ALLOWED = [
+ALLOWED: list[dict[str, Any]] = [
     {},
     {"NetworkMode": "none", "DatabaseMode": "existing", "DatabaseSecretArn": "arn"},
     {
