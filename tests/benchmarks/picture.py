@@ -99,7 +99,7 @@ def _bars(title: str, rows: Sequence[Row]) -> tuple[str, int]:
             _text(MARGIN, y, row.name.removesuffix(" p50")),
             _bar(y + 5, row.value * scale, 9, "ours"),
             _bar(y + 15, (row.floor or 0) * scale, 4, "floor"),
-            _text(MARGIN + row.value * scale + 8, y + 14, _said(row)),
+            _text(MARGIN + max(row.value, row.floor or 0) * scale + 8, y + 14, _said(row)),
         ]
     return "\n".join(lines), 46 + len(rows) * LINE + 20
 

@@ -87,7 +87,7 @@ def _await(workers: Sequence[Pipe]) -> None:
     for worker in workers:
         try:
             said = worker.recv() if worker.poll(ANSWER_SECONDS) else "silence"
-        except EOFError:
+        except (EOFError, OSError):
             said = "it ended"
         if said != "done":
             raise SystemExit(f"a handler's process failed: {said}")
@@ -121,7 +121,7 @@ def _work(pipe: Pipe, place: int, directory: Path, dsn: str) -> None:
                 pipe.recv()
                 refused = [answer for answer in (call() for call in calls) if answer["statusCode"] != 200]
                 pipe.send(str(refused[0]) if refused else "done")
-    except (EOFError, BrokenPipeError):
+    except (EOFError, OSError):  # whoever asked has ended
         return
     finally:
         system.close()
