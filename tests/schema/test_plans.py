@@ -314,6 +314,7 @@ class Much:
 LITTLE = Much("", FEW)
 ALL = CONVERSATIONS + CONVERSATIONS // 10
 MUCH: Mapping[str, Much] = {
+    "backfill.LEFT": Much("counts what is left to do, once, by an index", ALL),
     "conversations.STATISTICS": Much("the view counts all conversations of each provider", ALL, scans=True),
     "conversations.LIST": Much(
         "its order puts conversations without a message last, and the index, as the seed has it, first: asked for apart"
