@@ -317,10 +317,9 @@ MUCH: Mapping[str, Much] = {
     "backfill.LEFT": Much("counts what is left to do, once, by an index", ALL),
     "conversations.STATISTICS": Much("the view counts all conversations of each provider", ALL, scans=True),
     "conversations.LIST": Much(
-        "its order puts conversations without a message last, and the index, as the seed has it, first: asked for apart"
-        " from the others, they would leave it the rows of a page",
-        ALL,
-        scans=True,
+        "one status of all providers is found by the seed's index on it, which has no order, and others are left out on"
+        " the way along the index that has one: an index for each filter would be written with each message",
+        CONVERSATIONS // 3,
     ),
     "inbound.RECORD_INBOUND": Much(
         "two conversations become one, which is rare, and the server looks for sends of the one that goes, in all"
