@@ -21,12 +21,12 @@ _WANTED: LiteralString = (
 # Those without a message come last, and the index, as the seed has it, puts them first: asked for apart from the
 # others, they leave it to the index to find a page.
 LIST: LiteralString = (
-    "select" + CONVERSATION_COLUMNS + "from ("  # noqa: S608 - nothing in it comes from elsewhere
-    "(select c.* from kommo_conversations c where c.last_message_at is not null" + _WANTED + ""
+    "select" + CONVERSATION_COLUMNS + "from kommo_conversations join ("  # noqa: S608 - nothing in it is from elsewhere
+    "(select c.id from kommo_conversations c where c.last_message_at is not null" + _WANTED + ""
     " order by c.last_message_at desc, c.id limit %(limit)s)"
     " union all "
-    "(select c.* from kommo_conversations c where c.last_message_at is null" + _WANTED + ""
-    " order by c.id limit %(limit)s)) found"
+    "(select c.id from kommo_conversations c where c.last_message_at is null" + _WANTED + ""
+    " order by c.id limit %(limit)s)) found (found_id) on id = found_id"
     " order by last_message_at desc nulls last, id limit %(limit)s"
 )
 ONE: LiteralString = "select" + CONVERSATION_COLUMNS + "from kommo_conversations where id = %s"
