@@ -19,8 +19,9 @@ run: $(VENV_READY) ## the whole system on PORT (3000) with a short story; RUN_ON
 
 .PHONY: test
 test: $(VENV_READY) ## all tests, in parallel and in random order; ARGS="-k window" picks some
-	@# One worker more than there are cores: the tests of the whole system mostly wait.
-	@.venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile -q $(ARGS)
+	@# A worker for each core, and those tests first that start whole systems: each of these is fifteen processes, which
+	@# have two seconds to answer Kommo in.
+	@.venv/bin/python -m pytest -n $$(getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 .PHONY: check
 check: $(VENV_READY) ## lint, formatting, types

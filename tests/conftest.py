@@ -37,6 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[SERVER] = os.environ.get("TEST_DATABASE_URL") or _embedded()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker begins one when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the server, or leave somebody else's as we found it."""
     if hasattr(config, "workerinput") or SERVER not in os.environ:

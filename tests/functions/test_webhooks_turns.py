@@ -116,6 +116,6 @@ def test_a_webhook_is_answered_in_time_although_neither_queue_nor_bus_answers(
     app.handler(events["meta"]({}), None)  # imports and connections are another matter
     started = time.monotonic()
     assert app.handler(events["meta"](WRITES), None)["statusCode"] == 200
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 4
     assert desk.state(held) == "queued"
     assert rows("select due_at <= now() + interval '1 minute' from sends") == [(True,)], "the sweep gives it its turn"
