@@ -56,7 +56,6 @@ class Declared:
     endpoints: int
     alarm_metrics: int
     dashboards: int
-    metrics: int
 
     @classmethod
     def read(cls) -> Declared:
@@ -90,18 +89,12 @@ class Declared:
             # An alarm is paid by its metrics, one on a band by two more.
             alarm_metrics=sum(_metrics_of(alarm) for alarm in alarms),
             dashboards=sum(one["Type"] == "AWS::CloudWatch::Dashboard" for one in every),
-            metrics=_published(),
         )
 
 
 def _metrics_of(alarm: Mapping[str, Any]) -> int:
     metrics = [each for each in alarm.get("Metrics", []) if "MetricStat" in each]
     return (len(metrics) or 1) + (2 if "ThresholdMetricId" in alarm else 0)
-
-
-def _published() -> int:
-    """Metrics of ours with all dimensions, about: each by service, those of messages by provider as well."""
-    return 130
 
 
 def monthly(
@@ -148,7 +141,7 @@ def monthly(
         "CloudWatch": log_gb * (pay["log gb"] + KEPT_PACKED * pay["log kept"])
         + declared.alarm_metrics * pay["alarm"]
         + declared.dashboards * pay["dashboard"]
-        + declared.metrics * pay["metric"],
+        + assumed.metrics * pay["metric"],
         "X-Ray": traces * pay["trace"],
         "Secrets Manager": declared.secrets * pay["secret"]
         + min(sum(events.values()), SECONDS / 300 * 20) * pay["secret read"],

@@ -46,6 +46,8 @@ class Assumed:
     """Months of messages in the database."""
     commits: float = 9.0
     """Of each message: recording, statuses, events taken and confirmed, accepting, claiming, finishing."""
+    metrics: float = 130.0
+    """Metrics of ours, each in all its dimensions: by service, those of messages by provider as well."""
     cold_share: float = 0.005
     """Share of events that find no warm copy."""
 
