@@ -42,7 +42,7 @@ class MediaSource:
 
 
 def asked(http: Transport, request: HttpRequest) -> HttpReply:
-    """Ask a provider something that changes nothing there. Raises Unavailable where asking again may help.
+    """Ask a provider something that may be asked twice. Raises Unavailable where asking again may help.
 
     AskedTooMuch, which is such an error too, where the account should be left alone for a while.
     """

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ventana.http import HttpRequest, Transport
-from ventana.providers.fetching import asked
-from ventana.providers.reading import Object, an_object, decoded_json, objects, text
+from ventana.providers.answer import Answer
+from ventana.providers.reading import Object, an_object, objects, text
 from ventana.secrets import ProviderSecrets
 
 WORDS = {
@@ -23,17 +22,10 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An answer: its status, and what it holds."""
+class Told(Answer):
+    """An answer, and what a refusal means."""
 
-    status: int
-    content: Object
-
-    @property
-    def fine(self) -> bool:
-        """Whether it is a 2xx; a list of nothing is a 204."""
-        return 200 <= self.status < 300
+    __slots__ = ()
 
     @property
     def why(self) -> str:
@@ -76,8 +68,4 @@ class Console:
         if content is not None:
             headers["content-type"] = "application/json"
         body = b"" if content is None else json.dumps(content).encode()
-        reply = asked(self._http, HttpRequest(method, f"{self._origin}/{path}", headers, body))
-        try:
-            return Told(reply.status, an_object(decoded_json(reply.body or b"{}")))
-        except ValueError:
-            return Told(reply.status, {})
+        return Told.to(HttpRequest(method, f"{self._origin}/{path}", headers, body), self._http)

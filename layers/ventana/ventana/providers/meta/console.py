@@ -11,15 +11,14 @@ tells the override of each.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from ventana.errors import Rejected, Throttled, Unavailable, Uncertain, Unreachable
 from ventana.http import HttpRequest, Transport
-from ventana.providers.fetching import asked
+from ventana.providers.answer import Answer
 from ventana.providers.meta.codes import CODES
 from ventana.providers.meta.send import GRAPH_VERSION
-from ventana.providers.reading import Object, an_object, decoded_json, objects, text
+from ventana.providers.reading import Object, an_object, objects, text
 from ventana.secrets import ProviderSecrets
 
 FORM = "application/x-www-form-urlencoded"
@@ -32,17 +31,10 @@ NOT_VERIFIED = "2200"
 """Meta called the address, and was not answered with its challenge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An answer: its status, and what it holds."""
+class Told(Answer):
+    """An answer, and what a refusal means."""
 
-    status: int
-    content: Object
-
-    @property
-    def fine(self) -> bool:
-        """Whether it is a 2xx."""
-        return 200 <= self.status < 300
+    __slots__ = ()
 
     @property
     def refused(self) -> bool:
@@ -114,11 +106,7 @@ class Graph:
 
     def _told(self, method: str, path: str, token: str, content_type: str = "", body: str = "") -> Told:
         headers = {"authorization": f"Bearer {token}", **({"content-type": content_type} if content_type else {})}
-        reply = asked(self._http, HttpRequest(method, f"{self._origin}/{path}", headers, body.encode()))
-        try:
-            told = Told(reply.status, an_object(decoded_json(reply.body)))
-        except ValueError:
-            told = Told(reply.status, {})
+        told = Told.to(HttpRequest(method, f"{self._origin}/{path}", headers, body.encode()), self._http)
         # Too many calls, and trouble at Meta, come as a 400 as well: they say nothing about who asks.
         if not told.fine and issubclass(CODES.get(told.code, (Rejected, ""))[0], PASSING):
             raise Unavailable(f"the provider answered {told.why}")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from ventana.http import HttpRequest, Transport
-from ventana.providers.fetching import asked
-from ventana.providers.reading import Object, an_object, decoded_json, objects, text
+from ventana.providers.answer import Answer
+from ventana.providers.reading import Object, an_object, objects, text
 from ventana.providers.twilio.credentials import basic_of
 
 ACCOUNTS = "https://api.twilio.com/2010-04-01/Accounts"
@@ -21,17 +20,10 @@ SENDERS = "https://messaging.twilio.com/v2/Channels/Senders"
 MOST_PAGES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An answer: its status, and what it holds."""
+class Told(Answer):
+    """An answer, and what a refusal means."""
 
-    status: int
-    content: Object
-
-    @property
-    def fine(self) -> bool:
-        """Whether it is a 2xx."""
-        return 200 <= self.status < 300
+    __slots__ = ()
 
     @property
     def why(self) -> str:
@@ -79,11 +71,7 @@ class Console:
         if content is not None:
             headers["content-type"] = "application/json"
         body = b"" if content is None else json.dumps(content).encode()
-        reply = asked(self._http, HttpRequest(method, url, headers, body))
-        try:
-            return Told(reply.status, an_object(decoded_json(reply.body)))
-        except ValueError:
-            return Told(reply.status, {})
+        return Told.to(HttpRequest(method, url, headers, body), self._http)
 
 
 def sid_of(sender: Object) -> str:
