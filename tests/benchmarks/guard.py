@@ -25,11 +25,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from logging import StreamHandler
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -37,6 +35,7 @@ from uuid import uuid4
 import psycopg
 
 from infra.local.postgres import Postgres
+from tests.benchmarks.system import KINDS, as_sent, logging_to
 from tests.benchmarks.webhooks import Identity, Kind, event_of
 from tests.providers.case_table import signing_of
 from ventana.providers import PROVIDERS, provider_named
@@ -51,7 +50,6 @@ from ventana.schema.outbound import ACCEPT, QUEUED, OutboundRequest, Part
 from ventana.schema.types import Connection
 from ventana.secrets import SecretStore
 from ventana.settings import Settings
-from ventana.telemetry import logger
 from ventana.webhook import Event, Handler, raw_request, webhook
 
 ROOT = Path(__file__).parents[2]
@@ -81,15 +79,6 @@ HEAVY = frozenset({"boto3", "botocore", "cryptography", "jsonschema", "pydantic"
 CALLS = 10
 WARM = 12
 """Calls before anything is counted: statements are prepared and their plans kept by then."""
-KINDS = (
-    Kind("twilio text", "twilio", "text"),
-    Kind("meta text", "meta", "text"),
-    Kind("kommo text", "kommo", "text"),
-    Kind("twilio status", "twilio", "status_delivered"),
-    Kind("meta status", "meta", "statuses", first_only=True),
-    Kind("meta batch of 10", "meta", "text", size=10),
-)
-"""Kommo tells of no statuses, and nobody but Meta of several messages at once."""
 WAIT = re.compile(r"\tF\t\d+\t(?:Sync|Query)\b")
 COUNTED = """
 select coalesce(sum(n_tup_ins), 0), coalesce(sum(n_tup_upd), 0), coalesce(sum(n_tup_del), 0),
@@ -131,7 +120,7 @@ def database_figures(owner_dsn: str, dsn: str) -> dict[str, Figures]:
         public_base_url="https://ventana.example",
         secret_ids={name: name for name in PROVIDERS},
     )
-    with psycopg.connect(owner_dsn, autocommit=True) as owner, _quietly():
+    with psycopg.connect(owner_dsn, autocommit=True) as owner, logging_to(Path(os.devnull)):
         name = owner.info.dbname
         owner.execute(f"alter database {name} set track_functions = 'all'".encode())
         found = {}
@@ -188,7 +177,7 @@ def _webhook_figures(owner: Connection, database: Database, handler: Handler, ki
     many = [_of_one(each) for each in kind.identities(WARM + 2 * CALLS)]
     _answered(handler, event_of(customer.request(_of_one(first))))
     if kind.is_status:
-        _as_sent(owner, kind, [identity for identities in many for identity in identities])
+        as_sent(owner, kind, [identity for identities in many for identity in identities])
     events = [event_of(kind.request(identities)) for identities in many]
     for event in events[:WARM]:
         _answered(handler, event)
@@ -247,38 +236,9 @@ def _sending_figures(owner: Connection) -> Figures:
     return {name: min(plan[name] for plan in plans[WARM:]) for name in plans[0]}
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Let functions log to nowhere."""
-    handler = logger.registered_handler
-    assert isinstance(handler, StreamHandler)
-    before = handler.stream
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        handler.setStream(nowhere)
-        try:
-            yield
-        finally:
-            handler.setStream(before)
-
-
 def _of_one(identities: Sequence[Identity]) -> list[Identity]:
     """The same, all of one customer: nobody is new."""
     return [replace(identity, customer="424242") for identity in identities]
-
-
-def _as_sent(owner: Connection, kind: Kind, identities: Sequence[Identity]) -> None:
-    """Messages that statuses will tell of, as they are while their provider has them."""
-    with owner.cursor() as cursor:
-        cursor.executemany(
-            "insert into kommo_messages (id, conversation_id, provider, business_address, provider_message_id, role,"
-            " content, delivery_status, opens_window, created_at)"
-            " select %s, (select id from kommo_conversations where provider = %s limit 1), %s, %s, %s, 'assistant',"
-            " 'Claro, en roble.', 'sending', false, %s",
-            [
-                (i.message_id, kind.provider, kind.provider, kind.business_address, i.provider_message_id, i.at)
-                for i in identities
-            ],
-        )
 
 
 def _answered(handler: Handler, event: Event) -> None:

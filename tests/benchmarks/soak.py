@@ -17,10 +17,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -32,6 +31,7 @@ import psycopg
 from tests.benchmarks.population import MESSAGES, populate
 from tests.benchmarks.system import KINDS, System, as_sent, logging_to, server
 from tests.benchmarks.webhooks import Identity, Kind, event_of
+from tests.benchmarks.workers import started
 from ventana.schema.connection import Database
 from ventana.schema.events import claim_events, finish_events
 from ventana.schema.types import Connection
@@ -146,7 +146,9 @@ def soak(minutes: float, handlers: int) -> Observed:
         populate(connection)
         database = Database(Settings(database_url=postgres.dsn(), database_timeout_ms=20_000))
         stack.callback(database.close)
-        workers = [stack.enter_context(_worker(n, postgres.places.state, postgres.dsn())) for n in range(handlers)]
+        workers = [
+            stack.enter_context(started(_work, n, postgres.places.state, postgres.dsn())) for n in range(handlers)
+        ]
         seen.asked_per_second = _calibrated(workers, seen) / 2
         _say(f"{handlers} handlers at {seen.asked_per_second:.0f} webhooks a second, half of what they can do")
         seen.at_start = _tables(connection)
@@ -312,23 +314,6 @@ def _heard(workers: Sequence[Pipe], seconds: float = SILENCE_SECONDS) -> list[tu
     if not heard and seconds >= SILENCE_SECONDS:
         raise SystemExit("no handler says anything")
     return heard
-
-
-@contextmanager
-def _worker(number: int, directory: Path, dsn: str) -> Iterator[Pipe]:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, number, directory, dsn), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield ours
-    finally:
-        ours.close()  # which ends it, even where we were killed
-        process.join(10)
-        if process.is_alive():
-            process.kill()
-            process.join()
 
 
 def _work(pipe: Pipe, number: int, directory: Path, dsn: str) -> None:

@@ -35,6 +35,7 @@ KINDS = (
     Kind("meta status", "meta", "statuses", first_only=True),
     Kind("meta batch of 10", "meta", "text", size=10),
 )
+"""Kommo tells of no statuses, and nobody but Meta of several messages at once."""
 
 
 class System:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.benchmarks.population import MESSAGES, populate
 from tests.benchmarks.system import KINDS, System, logging_to, server
 from tests.benchmarks.timing import Call, rounds_of
 from tests.benchmarks.webhooks import Identity, event_of
+from tests.benchmarks.workers import started
 
 PART = "throughput"
 PROCESSES = (1, 2, 4, 8)
@@ -46,7 +46,7 @@ def measure(
         pgbench = Pgbench(postgres)
         with ExitStack() as stack:
             workers = [
-                stack.enter_context(_worker(place, postgres.places.state, postgres.dsn()))
+                stack.enter_context(started(_work, place, postgres.places.state, postgres.dsn()))
                 for place in range(max(processes))
             ]
             order, shuffled = list(processes), random.Random(1)
@@ -91,23 +91,6 @@ def _await(workers: Sequence[Pipe]) -> None:
             said = "it ended"
         if said != "done":
             raise SystemExit(f"a handler's process failed: {said}")
-
-
-@contextmanager
-def _worker(place: int, directory: Path, dsn: str) -> Iterator[Pipe]:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, place, directory, dsn), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield ours
-    finally:
-        ours.close()  # which ends it, even where we were killed
-        process.join(10)
-        if process.is_alive():
-            process.kill()
-            process.join()
 
 
 def _work(pipe: Pipe, place: int, directory: Path, dsn: str) -> None:
