@@ -61,8 +61,8 @@ class Declared:
     def read(cls) -> Declared:
         """The templates beside us, with their defaults."""
         known = {"DatabaseMode": "existing", "NetworkMode": "none"}
-        template = Template.read(ROOT / "template.yaml", known)
         sources = read_yaml(ROOT / "template.yaml")
+        template = Template(sources, known)
         parameters = {name: spec.get("Default") for name, spec in sources["Parameters"].items()}
         functions = dict(template.of_type("AWS::Serverless::Function"))
         mappings = [

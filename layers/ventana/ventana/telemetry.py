@@ -59,6 +59,7 @@ def measured(handler: Callable[..., Result]) -> Callable[..., Result]:
         finally:
             if metrics.metric_set:
                 metrics.flush_metrics()
-            metrics.clear_metrics()
+            else:
+                metrics.clear_metrics()  # as publishing does: dimensions are this invocation's alone
 
     return publishing
