@@ -45,6 +45,18 @@ def test_an_invocation_leaves_its_provider_to_nobody(capsys: pytest.CaptureFixtu
     assert "provider" not in line
 
 
+def test_nothing_is_kept_of_an_invocation_whose_metrics_are_switched_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as switched_off:
+        switched_off.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+        handler("acme", {"Sent": 2})
+    handler(None, {"Swept": 1})
+    (line,) = said(capsys)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert "Sent" not in line
+
+
 def test_metrics_of_an_invocation_that_fails_are_published_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     @measured
     def failing() -> None:

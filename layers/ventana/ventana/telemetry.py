@@ -59,7 +59,6 @@ def measured(handler: Callable[..., Result]) -> Callable[..., Result]:
         finally:
             if metrics.metric_set:
                 metrics.flush_metrics()
-            else:
-                metrics.clear_metrics()  # as publishing does: dimensions are this invocation's alone
+            metrics.clear_metrics()  # nothing was counted, or publishing is off: dimensions are this invocation's alone
 
     return publishing
