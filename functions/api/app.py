@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -18,7 +19,8 @@ from ventana.telemetry import measured
 settings = Settings.from_environment()
 database = Database(settings)
 outbox = Outbox(database, settings.event_bus_name)
-app = make_app(Services(settings, database, SendQueue(settings.send_queue_urls())))
+services = Services(settings, database, SendQueue(settings.send_queue_urls()))
+app = make_app(services, console=Path(__file__).parent / "console")
 
 PUBLISH_SECONDS = 2.0
 

@@ -60,7 +60,7 @@ def test_every_operation_says_what_it_is(method: str, path: str, operation: dict
 
 def test_every_operation_is_a_route_and_every_route_an_operation() -> None:
     """And wants a token where the document says so."""
-    routes = [route for route in Template.read(TEMPLATE, {}).routes() if route.function == "Api"]
+    routes = [route for route in Template.read(TEMPLATE, {}).routes() if route.path.startswith("/v1/")]
     served = {(route.method.upper(), re.sub(r"\{\w+\}", "{}", route.path), route.guarded) for route in routes}
     assert served == {
         (method.upper(), re.sub(r"\{\w+\}", "{}", path), operation.get("security") != [])

@@ -37,6 +37,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         provider_timeout_ms=10_000,
         settle_after_seconds=300,
         reconcile_providers=(),
+        write_scope="",
     )
 
 
@@ -66,6 +67,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         ("LEASE_SECONDS", "90", "lease_seconds", 90),
         ("PROVIDER_TIMEOUT_MS", "2500", "provider_timeout_ms", 2500),
         ("SETTLE_AFTER_SECONDS", "60", "settle_after_seconds", 60),
+        ("WRITE_SCOPE", "ventana/write", "write_scope", "ventana/write"),
         ("RECONCILE_PROVIDERS", "one, two", "reconcile_providers", ("one", "two")),
     ],
 )

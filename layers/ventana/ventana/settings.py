@@ -24,6 +24,7 @@ WINDOW_WARNING_MINUTES   `WindowClosing` is published this long before a window 
 LEASE_SECONDS            how long a claimed message or file belongs to one worker (60)
 PROVIDER_TIMEOUT_MS      longest wait for a provider's answer to a send; well below the lease (10000)
 SETTLE_AFTER_SECONDS     how long an uncertain send waits for its status before a person may decide about it (300)
+WRITE_SCOPE              what a token must hold to change something through the API; empty: nothing
 RECONCILE_PROVIDERS      whose lists of messages are compared with ours, separated by commas; empty: nobody's
 """
 
@@ -65,6 +66,7 @@ class Settings:
     provider_timeout_ms: int = 10_000
     settle_after_seconds: int = 300
     reconcile_providers: tuple[str, ...] = ()
+    write_scope: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -99,6 +101,7 @@ class Settings:
             provider_timeout_ms=_number(environment, "PROVIDER_TIMEOUT_MS", 10_000),
             settle_after_seconds=_number(environment, "SETTLE_AFTER_SECONDS", 300),
             reconcile_providers=_names(environment, "RECONCILE_PROVIDERS"),
+            write_scope=environment.get("WRITE_SCOPE") or "",
         )
 
     def secret_id(self, provider: str) -> str:

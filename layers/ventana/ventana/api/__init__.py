@@ -6,14 +6,19 @@ authorizer.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ventana.api import addresses, changes, conversations, deliveries, messages, parked, problems, system
 from ventana.api.bodies import Api
+from ventana.api.console import Console
 from ventana.api.services import Services
 
 
-def make_app(services: Services, documented: bool = False) -> Api:
-    """The resolver of HTTP API v2 events for all operations under /v1."""
-    app = Api(documented)
+def make_app(services: Services, documented: bool = False, console: Path | None = None) -> Api:
+    """The resolver of HTTP API v2 events for all operations under /v1, and for the files of the console's folder."""
+    settings = services.settings
+    files = Console(console, local=bool(settings.simulator_url)) if console else None
+    app = Api(documented, settings.write_scope, files)
     problems.register(app)
     for operations in (messages, deliveries, conversations, changes, addresses, parked, system):
         operations.register(app, services)

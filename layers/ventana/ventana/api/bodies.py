@@ -1,5 +1,6 @@
-"""Request bodies: JSON or nothing, of a bounded size, and holding only what the database can keep.
+"""Requests before they reach a route: the console's files, who may only read, and bodies.
 
+A body is JSON or nothing, of a bounded size, and holds only what the database can keep.
 Postgres keeps no NUL, no half of a surrogate pair and no number that is none; nesting and digits are bounded because
 parsers are. Errors name the field, never the value.
 """
@@ -18,6 +19,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ventana.api.answers import problem
+from ventana.api.console import Console
+from ventana.api.roles import refuse_readers
 
 LARGEST_BYTES = 256 * 1024
 DEEPEST = 32
@@ -28,15 +31,19 @@ class Api(APIGatewayHttpResolver):
     """The resolver of HTTP API v2 events: every operation takes JSON or nothing.
 
     `documented`: operations bring what the API's document says of their answers, which costs time and memory.
+    `write_scope`: what a token must hold to change something. `console`: what answers for its files.
     """
 
-    def __init__(self, documented: bool) -> None:
-        self.documented = documented
+    def __init__(self, documented: bool = False, write_scope: str = "", console: Console | None = None) -> None:
+        self.documented, self._write_scope, self._console = documented, write_scope, console
         super().__init__(enable_validation=True, json_body_deserializer=read_json)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one event; what is no JSON in UTF-8 reaches no route."""
-        refused = _refusal(event)
+        """Answer one event; what somebody may not do, or is no JSON in UTF-8, reaches no route."""
+        page = self._console.answer(event) if self._console else None
+        if page is not None:
+            return page
+        refused = refuse_readers(event, self._write_scope) or _refusal(event)
         if refused is not None:
             headers = {"content-type": refused.content_type}
             return {"statusCode": refused.status_code, "headers": headers, "body": refused.body}

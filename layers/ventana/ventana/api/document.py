@@ -49,6 +49,7 @@ PROBLEM: dict[str, Any] = {
 CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 PROBLEMS = {
     400: ("BadRequest", "`bad_request`: a header or the encoding of the body is not as it must be."),
+    403: ("ReadOnly", "`read_only`: the token may look, and change nothing."),
     404: ("NotFound", "`not_found`: there is no such thing. `no_such_route`: there is no such path."),
     409: ("Conflict", "Things are not in the state for it; `code` says in which they are."),
     413: ("TooLarge", "`too_large`: the body has more than 256 kB."),
@@ -86,12 +87,12 @@ def document(app: Api) -> str:
     components["responses"]["Unauthorized"] = {"description": "The token is missing, or none of ours."}
     made["paths"] = dict(sorted(made["paths"].items()))
     for path, operations in made["paths"].items():
-        for operation in operations.values():
-            _finish(operation, path == OPEN)
+        for method, operation in operations.items():
+            _finish(operation, path == OPEN, method == "get")
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
-def _finish(operation: dict[str, Any], is_open: bool) -> None:
+def _finish(operation: dict[str, Any], is_open: bool, reads: bool) -> None:
     for parameter in operation.get("parameters", []):
         _leave_titles_out(parameter)
         kinds = parameter["schema"].pop("anyOf", [])  # of something, or nothing: a parameter is there or not
@@ -107,6 +108,8 @@ def _finish(operation: dict[str, Any], is_open: bool) -> None:
         operation["security"] = []
     else:
         responses["401"] = {"$ref": "#/components/responses/Unauthorized"}
+    if not reads:
+        responses["403"] = {"$ref": f"#/components/responses/{PROBLEMS[403][0]}"}
     operation["responses"] = dict(sorted(responses.items()))
 
 

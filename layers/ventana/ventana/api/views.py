@@ -212,6 +212,14 @@ class Document(RootModel[dict[str, Any]]):
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who the token's caller is, as histories name them; whether they may change anything, or only look."""
+
+    name: str
+    may_write: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The database answers."""
 
