@@ -1,5 +1,5 @@
 """The sweep: on a schedule, close windows, announce closing ones, give a turn to sends that nobody works on, end those
-whose time is over, publish events, queue what is still to be fetched from providers, forget, count.
+whose time is over, publish events, queue what is still to be fetched from providers, count, forget.
 
 Each step works in bounded batches and stops in time; what is left is taken up by the next tick.
 """
@@ -24,6 +24,7 @@ from ventana.schema.dispatch import leave_outbound
 from ventana.schema.lookups import queue_lookups
 from ventana.schema.media import queue_media
 from ventana.schema.sends import count_uncertain
+from ventana.schema.statistics import count_events, finish_sweep
 from ventana.schema.windows import forget, sweep_sends, sweep_windows
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
@@ -38,19 +39,20 @@ outbox = Outbox(database, settings.required("event_bus_name"), call_seconds=5.0)
 
 BATCH = 500
 SENDS_BATCH = 100
+EVENTS_BATCH = 5_000
 NEXT_TICK = timedelta(seconds=30)
 QUEUE_SECONDS = 10.0  # for the turns of one batch
 SPARE_MS = 15_000  # what the last batch and a look at everything else may still take when time runs out
 LOOKUP_BATCH = 100  # a tick; fewer than one account's worker asks for in a minute
 FETCH_AGAIN = timedelta(minutes=30)  # what is queued and was lost there; a double entry costs one look at its row
+KINDS = ("closing", "closed", "turn", "expired", "uncertain", "published", "media", "lookups", "counted", "forgotten")
 
 
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Do one tick; returns how many of each were done, and whether anything was left for the next."""
-    kinds = ("closing", "closed", "turn", "expired", "uncertain", "published", "media", "lookups", "forgotten", "left")
-    tick = dict.fromkeys(kinds, 0)
-    for step in (_sweep_windows, _sweep_sends, _publish, _fetch, _forget):
+    tick = dict.fromkeys((*KINDS, "left"), 0)
+    for step in (_sweep_windows, _sweep_sends, _publish, _fetch, _count, _forget):
         while step(tick):
             if context.get_remaining_time_in_millis() < SPARE_MS:
                 tick["left"] = 1
@@ -58,6 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     for name, number in tick.items():
         count(f"Sweep{name.title()}", number)
     _report_statistics()
+    finish_sweep(database, tick)
     logger.info("swept", extra=tick)
     return tick
 
@@ -96,6 +99,15 @@ def _publish(tick: dict[str, int]) -> bool:
         return False
     tick["published"] += published
     return published == EVENTS_A_CALL
+
+
+def _count(tick: dict[str, int]) -> bool:
+    """Before anything is forgotten: after a week without a sweep, what is forgotten next is not counted yet."""
+    if tick["left"]:
+        return False
+    batch = count_events(database, EVENTS_BATCH)
+    tick["counted"] += batch.counted
+    return batch.behind
 
 
 def _forget(tick: dict[str, int]) -> bool:

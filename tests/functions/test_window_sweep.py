@@ -179,3 +179,35 @@ def test_a_bus_that_is_away_fails_no_tick(load: Load, rows: Rows, monkeypatch: p
     tick = app.handler({}, Context())
     assert (tick["closed"], tick["published"], tick["left"]) == (3, 0, 0)
     assert rows("select count(*) from events where published_at is null") == [(3,)]
+
+
+def test_what_was_published_is_counted_by_the_hour(load: Load, rows: Rows) -> None:
+    """Half a minute later, and once; what was last done is remembered."""
+    customers(rows, 1, "1 hour")
+    app = load("window_sweep")
+    rows(
+        "insert into events (name, detail, occurred_at)"
+        """ select 'MessageReceived', '{"provider": "meta"}', now() - interval '3 hours' returning 1"""
+    )
+    rows("update events set published_at = now() - interval '31 seconds' returning 1")
+    rows("update sweep_progress set counted_to = now() - interval '1 minute' returning 1")
+    assert [app.handler({}, Context())["counted"] for _ in range(2)] == [1, 0]
+    assert rows("select provider, received, sent from hourly_statistics") == [("meta", 1, 0)]
+    ((swept_at, tick),) = rows("select swept_at, tick from sweep_progress")
+    assert swept_at > datetime.now(UTC) - timedelta(minutes=1)
+    assert tick["counted"] == 0
+    assert {"closed", "published", "left"} <= tick.keys()
+    rows("delete from events returning 1")  # which tells too little to be published
+
+
+def test_a_sweep_after_a_week_counts_before_it_forgets(load: Load, rows: Rows) -> None:
+    app = load("window_sweep")
+    rows(
+        "insert into events (name, detail, occurred_at, published_at)"
+        """ select 'MessageReceived', '{"provider": "meta"}', t, t from (select now() - interval '8 days' as t) t"""
+        " returning 1"
+    )
+    rows("update sweep_progress set counted_to = now() - interval '9 days' returning 1")
+    tick = app.handler({}, Context())
+    assert (tick["counted"], tick["forgotten"]) == (1, 1)
+    assert rows("select received from hourly_statistics") == [(1,)]

@@ -110,6 +110,12 @@ select md5('p' || n)::uuid, 'meta', case when n % 3 = 0 then 'poison' else 'noti
   from generate_series(0, {conversations}) n;
 insert into parked_statuses (provider, provider_message_id, status, item)
 select 'meta', 'unknown' || n, 'read', '{}' from generate_series(1, {conversations}) n;
+insert into hourly_statistics (hour, provider, received, sent)
+select date_trunc('hour', now()) - n * interval '1 hour', p, 1, 1
+  from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 5000) n;
+insert into hourly_failures (hour, provider, error_code, count)
+select date_trunc('hour', now()) - n * interval '1 hour', 'meta', '131026', 1 from generate_series(0, 5000) n;
+update sweep_progress set counted_to = now() - interval '1 hour';
 insert into business_addresses (provider, address)
 select p, 'address' || n from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 4) n;
 """
@@ -266,6 +272,7 @@ CASES: Mapping[str, list[Parameters]] = {
     "outbound.QUEUED": [[[QUEUED]]],
     "outbound.TARGET": [[OLD]],
     "parked.LIST": [ALL_PARKED, {**ALL_PARKED, "provider": "meta"}, {**ALL_PARKED, "kind": "notice"}],
+    "parked.COUNTS": [{"since": NOW - DAY, "most": 100}],
     "parked.ONE": [["md5:p9"]],
     "parked.REPLAYED": [["md5:p9", "recorded"]],
     "readiness.MISSING": [[["record_inbound_v2"]]],
@@ -274,12 +281,19 @@ CASES: Mapping[str, list[Parameters]] = {
     "reconcile.KEEP": [["twilio", NOW, NOW, "x"]],
     "reconcile.FINISH": [["twilio", NOW]],
     "reconcile.KNOWN": [["twilio", [f"message{number}" for number in range(0, 300, 3)]]],
+    "sends.HELD": [[100]],
     "sends.UNCERTAIN": [[None, MINUTE]],
     "settle.CANCEL": [[QUEUED, "ana", None]],
     "settle.RETRY": [[FAILED, "ana", DAY, MINUTE, None]],
     "settle.CLAIM_UNSETTLED": [["meta", 20, None]],
     "settle.SETTLE": [[UNCERTAIN, how, "ana", timedelta(0), None] for how in ("sent", "failed", "untaken")],
     "settle.SETTLE_SENT": [[UNCERTAIN, "new", "sent", None]],
+    "statistics.COUNT": [[20, None]],
+    "statistics.FAILURES": [[NOW - DAY, 20]],
+    "statistics.FINISH_SWEEP": [["{}", None]],
+    "statistics.PROGRESS": [[]],
+    "statistics.SERIES": [{"since": NOW - DAY, "step": "hour"}, {"since": NOW - 30 * DAY, "step": "day"}],
+    "statistics.WINDOWS": [{"now": NOW, "within": HOUR}],
     "windows.SWEEP": [[HOUR, 20, NOW + timedelta(minutes=30)]],
     "windows.SWEEP_SENDS": [[20, NOW]],
     "windows.FORGET": [[20, NOW]],
@@ -327,6 +341,9 @@ MUCH: Mapping[str, Much] = {
         MESSAGES // 10,
         scans=True,
         when='"previous"',
+    ),
+    "statistics.SERIES": Much(
+        "a row for each hour and provider of thirty days", 30 * 24 * 3 + 3, when="'day'"
     ),
     "windows.NEEDING_TEMPLATE": Much(
         "nearly all conversations need one; the application does not ask", ALL, scans=True

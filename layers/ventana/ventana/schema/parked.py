@@ -18,6 +18,12 @@ LIST: LiteralString = (
     " order by received_at desc limit %(limit)s"
 )
 ONE: LiteralString = "select" + COLUMNS + ", body, content_type, item from parked_items where id = %s"
+COUNTS = """
+select (select count(*) from (
+           select from parked_items where kind <> 'notice' and replayed_at is null limit %(most)s) found) as open,
+       (select count(*) from (
+           select from parked_items where kind = 'notice' and received_at >= %(since)s limit %(most)s) found) as notices
+"""
 REPLAYED = "select mark_replayed_v1(%s, %s)"
 
 
@@ -44,6 +50,14 @@ class ParkedItem(ParkedHead):
     item: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class ParkedCounts:
+    """Items that wait for somebody, and notices of a while; both up to a limit."""
+
+    open: int
+    notices: int
+
+
 def list_parked(database: Database, provider: str | None, kind: str | None, limit: int = 50) -> list[ParkedHead]:
     """The latest parked items; without `kind`, those that still wait for somebody."""
     return database.all(ParkedHead, LIST, {"provider": provider, "kind": kind, "limit": limit})
@@ -57,3 +71,8 @@ def find_parked(database: Database, parked_id: str) -> ParkedItem | None:
 def mark_replayed(database: Database, parked_id: str, outcome: str) -> None:
     """Note that a replay settled the item."""
     database.value(REPLAYED, (parked_id, outcome))
+
+
+def count_parked(database: Database, since: datetime, most: int) -> ParkedCounts:
+    """How many items wait for somebody, and how many notices came since then; no more than `most` are looked at."""
+    return database.one(ParkedCounts, COUNTS, {"since": since, "most": most}) or ParkedCounts(0, 0)
