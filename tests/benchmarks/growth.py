@@ -28,7 +28,8 @@ from tests.benchmarks.timing import Call, rounds_of, typical
 from tests.benchmarks.webhooks import event_of
 from tests.functions.lambda_context import Context
 from ventana.schema.connection import Database
-from ventana.schema.conversations import find_conversation, list_conversations, statistics
+from ventana.schema.conversation_lists import list_conversations
+from ventana.schema.conversations import find_conversation, statistics
 from ventana.schema.types import Connection
 from ventana.schema.windows import windows_of
 

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ventana.api import addresses, changes, conversations, deliveries, messages, parked, problems, system
+from ventana.api import (
+    addresses,
+    changes,
+    conversations,
+    dead_letters,
+    deliveries,
+    inbox,
+    messages,
+    overview,
+    parked,
+    problems,
+    system,
+)
 from ventana.api.bodies import Api
 from ventana.api.console import Console
 from ventana.api.services import Services
@@ -20,6 +32,17 @@ def make_app(services: Services, documented: bool = False, console: Path | None 
     files = Console(console, local=bool(settings.simulator_url)) if console else None
     app = Api(documented, settings.write_scope, files)
     problems.register(app)
-    for operations in (messages, deliveries, conversations, changes, addresses, parked, system):
+    for operations in (
+        messages,
+        deliveries,
+        conversations,
+        inbox,
+        changes,
+        addresses,
+        overview,
+        parked,
+        dead_letters,
+        system,
+    ):
         operations.register(app, services)
     return app

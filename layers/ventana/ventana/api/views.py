@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import RootModel
 
 from ventana.messages import DeliveryStatus
-from ventana.schema.conversations import Conversation, ProviderStatistics
+from ventana.schema.conversations import ProviderStatistics
 from ventana.schema.lifecycle import HistoryEntry
 from ventana.schema.message_pages import ListedMessage
 from ventana.schema.messages import Message, StatusChange
@@ -104,27 +104,6 @@ class ConversationWindow(Window):
 
     conversation_id: str
     addresses: list[AddressWindow]
-
-
-@dataclass(frozen=True, slots=True)
-class ShownConversation(Conversation):
-    """A conversation and its window."""
-
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationPage:
-    """Conversations, the most recently active first."""
-
-    conversations: list[ShownConversation]
-
-
-@dataclass(frozen=True, slots=True)
-class WholeConversation(ShownConversation):
-    """A conversation with its latest messages, oldest of them first."""
-
-    messages: list[Message]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,27 +9,12 @@ from typing import LiteralString
 from ventana.schema.connection import Database
 
 CONVERSATION_COLUMNS: LiteralString = """
-    id::text as id, provider, status, channel, phone, provider_user_id, kommo_chat_id, contact_name, business_address,
-    message_count, user_message_count, bot_message_count, last_message_at, last_user_message_at, window_closed_for,
-    assigned_to, escalated_at, escalation_reason, resolved_at, opted_out_at, opted_out_by,
-    coalesce(tags, '{}') as tags, created_at
+    c.id::text as id, c.provider, c.status, c.channel, c.phone, c.provider_user_id, c.kommo_chat_id, c.contact_name,
+    c.business_address, c.message_count, c.user_message_count, c.bot_message_count, c.last_message_at,
+    c.last_user_message_at, c.window_closed_for, c.assigned_to, c.escalated_at, c.escalation_reason, c.resolved_at,
+    c.opted_out_at, c.opted_out_by, coalesce(c.tags, '{}') as tags, c.created_at
 """
-_WANTED: LiteralString = (
-    " and (%(provider)s::text is null or c.provider = %(provider)s)"
-    " and (%(status)s::text is null or c.status = %(status)s)"
-)
-# Those without a message come last, and the index, as the seed has it, puts them first: asked for apart from the
-# others, they leave it to the index to find a page.
-LIST: LiteralString = (
-    "select" + CONVERSATION_COLUMNS + "from kommo_conversations join ("  # noqa: S608 - nothing in it is from elsewhere
-    "(select c.id from kommo_conversations c where c.last_message_at is not null" + _WANTED + ""
-    " order by c.last_message_at desc, c.id limit %(limit)s)"
-    " union all "
-    "(select c.id from kommo_conversations c where c.last_message_at is null" + _WANTED + ""
-    " order by c.id limit %(limit)s)) found (found_id) on id = found_id"
-    " order by last_message_at desc nulls last, id limit %(limit)s"
-)
-ONE: LiteralString = "select" + CONVERSATION_COLUMNS + "from kommo_conversations where id = %s"
+ONE: LiteralString = "select" + CONVERSATION_COLUMNS + "from kommo_conversations c where c.id = %s"
 STATISTICS = "select provider, total, active, escalated, within_24h from active_conversations_by_provider"
 
 
@@ -71,14 +56,6 @@ class ProviderStatistics:
     active: int
     escalated: int
     within_24h: int
-
-
-def list_conversations(
-    database: Database, provider: str | None = None, status: str | None = None, limit: int = 50
-) -> list[Conversation]:
-    """Conversations, the most recently active first."""
-    parameters = {"provider": provider, "status": status, "limit": limit}
-    return database.all(Conversation, LIST, parameters)
 
 
 def find_conversation(database: Database, conversation_id: str) -> Conversation | None:

@@ -1,0 +1,10 @@
+drop trigger trigger_keep_words_of_customer on kommo_conversations;
+drop trigger trigger_keep_words_of_new_customer on kommo_conversations;
+drop function keep_customer_words();
+drop function see_conversation_v1(uuid, timestamptz);
+drop function search_conversations_v1(text, integer);
+drop function customer_query_v1(text);
+drop function customer_words_v1(text, text, text);
+drop function words_of_v1(text);
+drop table customer_words;
+drop table conversation_reads;
