@@ -86,6 +86,7 @@ def _tell(system: System, started: float) -> None:
 
 def _stay(system: System, state: State) -> None:
     _say(f"\nUp at {system.base_url}; addresses and secrets are in {state.folder / 'runtime.json'}. Ctrl-C ends it.")
+    _say(f"Look at it in the console: {system.console_url}")
     threading.Event().wait()
 
 

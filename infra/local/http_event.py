@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -22,9 +23,16 @@ API_ID = "local"
 
 
 def build_event(
-    request: Request, route: Route, parameters: dict[str, str], claims: dict[str, Any] | None = None
+    request: Request,
+    route: Route,
+    parameters: dict[str, str],
+    claims: dict[str, Any] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The event that AWS would send for this request; `claims` are those of a token that was accepted."""
+    """The event that AWS would send for this request.
+
+    `claims` are those of a token that was accepted, `variables` those of the API's stage.
+    """
     headers, cookies = _headers(request)
     event: dict[str, Any] = {
         "version": "2.0",
@@ -39,6 +47,8 @@ def build_event(
         event["cookies"] = cookies
     if request.query:
         event["queryStringParameters"] = _joined(parse_qsl(request.query, keep_blank_values=True))
+    if variables:
+        event["stageVariables"] = dict(variables)
     if parameters:
         event["pathParameters"] = parameters
     if claims is not None:

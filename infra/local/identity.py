@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Secrets and addresses of one local system."""
+    """Secrets and addresses of one local system. With `api_token` one may write, with `reader_token` only read."""
 
     api_token: str
     twilio_account_sid: str
@@ -31,13 +31,16 @@ class Identity:
     twilio_sender_sid: str = "XE" + "0" * 30 + "1a"
     meta_app_id: str = "1289640328712643"
     meta_waba_id: str = "102290129340398"
+    reader_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     @classmethod
     def kept(cls, path: Path) -> Identity:
-        """The identity in `path`, made now when there is none."""
-        if not path.exists():
-            write_private(path, asdict(cls.random()))
-        return cls(**json.loads(path.read_text()))
+        """The identity in `path`, made now when there is none; what one of before lacks is made now as well."""
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        identity = cls(**kept) if kept else cls.random()
+        if asdict(identity) != kept:
+            write_private(path, asdict(identity))
+        return identity
 
     @classmethod
     def random(cls) -> Identity:
@@ -75,6 +78,13 @@ class Identity:
             },
         }
 
+    def claims(self) -> dict[str, dict[str, Any]]:
+        """What each of the API's tokens says of who holds it."""
+        return {
+            self.api_token: {"sub": "local-operator", "iss": "local", "scope": "read write"},
+            self.reader_token: {"sub": "local-reader", "iss": "local", "scope": "read"},
+        }
+
     def published(self) -> dict[str, Any]:
         """The part that `runtime.json` tells: what a client needs to sign and to send."""
         everything = asdict(self)
@@ -89,6 +99,7 @@ class Identity:
         )
         return {
             "api_token": self.api_token,
+            "reader_token": self.reader_token,
             "secrets": {name: everything[name] for name in secret},
             "addresses": {name: everything[name] for name in address},
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,9 +17,10 @@ from infra.local.aws import ACCOUNT, BUS_OBSERVER, REGION, STACK, Aws, AwsFailed
 from infra.local.bus import BusObserver
 from infra.local.code import Artefacts, Sources
 from infra.local.functions import Function
-from infra.local.gateway import Gateway
+from infra.local.gateway import WRITE, Authorizer, Gateway, known_tokens
 from infra.local.identity import Identity
 from infra.local.intrinsics import TemplateError
+from infra.local.playground import Playground
 from infra.local.postgres import APPLICATION_ROLE, Postgres, PostgresFailed, application_dsn
 from infra.local.queues import QueuePoller, at_once
 from infra.local.schedules import Clock
@@ -38,7 +39,10 @@ WORKERS = 2  # at most, of a function that no queue feeds
 
 
 class System:
-    """Everything that runs. Use as a context manager: what was started is ended, in reverse."""
+    """Everything that runs. Use as a context manager: what was started is ended, in reverse.
+
+    `authorize` knows other tokens than the two of our identity; `parameters` are values of the template's parameters.
+    """
 
     def __init__(
         self,
@@ -48,9 +52,11 @@ class System:
         say: Callable[[str], None],
         bot: bool = False,
         artefacts: Path | None = None,
+        authorize: Authorizer | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self._state, self._port, self._database_url, self._say = state, port, database_url, say
-        self._bot = bot
+        self._bot, self._authorize, self._parameters = bot, authorize, parameters or {}
         self._code = Artefacts(artefacts, state.folder / "runtime") if artefacts else Sources()
         self._running = ExitStack()
         self.base_url = self.simulator_url = self.dsn = self._application = ""
@@ -94,6 +100,11 @@ class System:
                 "pid": os.getpid(),
             }
         )
+
+    @property
+    def console_url(self) -> str:
+        """Where the console lets in whoever has this link."""
+        return f"{self.base_url}/console/#token={self.identity.api_token}"
 
     def _gateway(self) -> Gateway:
         try:
@@ -153,7 +164,15 @@ class System:
             self._run(Clock(schedule, functions[schedule.function]))
         self._run(observer)
         simulators.open(functions, observer.events)
-        gateway.open(template.routes(), functions, self.identity.api_token, simulators.saw)
+        playground = Playground(self.identity, simulators, self.dsn, lambda: functions["WindowSweep"].invoke({}))
+        gateway.open(
+            template.routes(),
+            functions,
+            self._authorize or known_tokens(self.identity.claims()),
+            simulators.saw,
+            template.stage_variables(),
+            playground.answer,
+        )
         self._wait_until_up(functions.values())
 
     def _declared(self, aws: Aws) -> tuple[Template, dict[str, Any]]:
@@ -170,6 +189,8 @@ class System:
             "NetworkMode": "none",
             "DatabaseSecretArn": "unused: DATABASE_URL wins",
             "EchoBot": "true" if self._bot else "false",
+            "WriteScope": WRITE,
+            **self._parameters,
         }
         declared = Template.read(ROOT / "template.yaml", known)
         created = aws.create(declared, self.identity.stored_secrets())

@@ -113,6 +113,13 @@ class Template:
             found.append(Route(method, path, function, self._guarded(event)))
         return found
 
+    def stage_variables(self) -> Mapping[str, str]:
+        """What the stage of the API tells its functions with each request."""
+        for _, properties in self.of_type(f"{PREFIX}HttpApi"):
+            found = self._resolve({"StageVariables": properties.get("StageVariables") or {}})
+            return {name: _text(value) for name, value in found.get("StageVariables", {}).items()}
+        return {}
+
     def queue_sources(self) -> list[QueueSource]:
         """Every SQS event."""
         return [

@@ -1,4 +1,4 @@
-"""Who may only look: every way in which a token can say what its owner may do, and every call that changes something."""
+"""Who may only look: the ways in which a token says what its owner may do, and every call that changes something."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local.functions import Function
-from infra.local.gateway import Gateway
+from infra.local.gateway import Gateway, known_tokens
 from infra.local.template import Route
 from tests.local.conftest import MakeFunction
 
@@ -47,7 +47,7 @@ def function(make_function: MakeFunction) -> Function:
 @pytest.fixture
 def gateway(function: Function) -> Iterator[Gateway]:
     opened = Gateway()
-    opened.open(ROUTES, {"Example": function}, TOKEN)
+    opened.open(ROUTES, {"Example": function}, known_tokens({TOKEN: {"sub": "local-operator"}}))
     yield opened
     opened.close()
 

@@ -101,7 +101,16 @@ PROVIDERS_IN_ORDER = ["kommo", "twilio", "meta"]
 
 def test_runtime_json_tells_where_everything_is(system: Running) -> None:
     runtime = system.runtime
-    assert set(runtime) == {"base_url", "dsn", "simulator_url", "api_token", "secrets", "addresses", "pid"}
+    assert set(runtime) == {
+        "base_url",
+        "dsn",
+        "simulator_url",
+        "api_token",
+        "reader_token",
+        "secrets",
+        "addresses",
+        "pid",
+    }
     assert set(runtime["secrets"]) == {
         "twilio_auth_token",
         "meta_app_secret",

@@ -60,13 +60,14 @@ class Heard:
 
 @dataclass(frozen=True)
 class Letter:
-    """What a developer lets a customer write, at which of our addresses, and how many seconds ago."""
+    """What a developer lets a customer write, at which of our addresses, how many seconds ago, and by which name."""
 
     sender: str
     text: str | None
     payload: Mapping[str, Any]
     address: str | None = None
     age: float = 0.0
+    name: str | None = None
 
 
 class Simulator(Protocol):

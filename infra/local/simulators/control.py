@@ -81,7 +81,7 @@ def read_customer(request: Request) -> tuple[str, Letter, bool]:
     if address and provider == "kommo":
         raise BadOrder("Kommo's address is its account: leave `address` out")
     age = _number(order, "age_seconds", 0.0, 10 * 365 * 86400)
-    return provider, Letter(sender, text, payload, address, age), _flag(order, "lose", False)
+    return provider, Letter(sender, text, payload, address, age, _text(order, "name")), _flag(order, "lose", False)
 
 
 def read_account(request: Request) -> tuple[str, dict[str, Any]]:

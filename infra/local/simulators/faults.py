@@ -82,6 +82,12 @@ class Faults:
         with self._lock:
             self._orders[provider].clear()
 
+    def waiting(self) -> list[tuple[str, str, int | None]]:
+        """Provider, mode, and how often still, of what has not happened yet; None: until it is taken back."""
+        with self._lock:
+            found = ((name, order) for name, orders in self._orders.items() for order in orders)
+            return [(name, order.fault.mode, order.left) for name, order in found if order.left != 0]
+
     def of_call(self, provider: str, call: Call, customers: Iterable[str] = (), address: str = "") -> Fault | None:
         """What shall go wrong with this call: at most one thing."""
         with self._lock:

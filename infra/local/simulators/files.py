@@ -1,12 +1,14 @@
 """The files that simulated customers send: a sample of each kind, and each provider's way of handing it out.
 
-A sample is no more than the beginning by which programs know its kind. A file that was announced elsewhere, in a
-webhook that somebody signed by hand, is there as well, as bytes of no known kind.
+A sample is no more than the beginning by which programs know its kind; a PNG is one that can be looked at. A file that
+was announced elsewhere, in a webhook that somebody signed by hand, is there as well, as bytes of no known kind.
 """
 
 from __future__ import annotations
 
 import base64
+import struct
+import zlib
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -15,9 +17,30 @@ from uuid import uuid4
 from infra.local.http_server import Request, Response, json_response
 
 ANY = "application/octet-stream"
+
+
+def _picture(width: int, height: int) -> bytes:
+    """A PNG of a window at dusk: panes of a colour that grows warmer towards the ground."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    frame = bytes((52, 46, 60))
+    rows = []
+    for y in range(height):
+        sky = bytes((60 + 180 * y // height, 90 + 60 * y // height, 150 - 50 * y // height))
+        bar = y % (height // 2) < 8 or y > height - 8
+        rows.append(
+            b"\0" + b"".join(frame if bar or x % (width // 3) < 8 or x > width - 8 else sky for x in range(width))
+        )
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"".join(rows), 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + content
+
+
 SAMPLES: Mapping[str, bytes] = {
     "image/jpeg": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01" + bytes(64) + b"\xff\xd9",
-    "image/png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(64),
+    "image/png": _picture(240, 160),
     "image/webp": b"RIFF\x40\x00\x00\x00WEBPVP8 " + bytes(52),
     "audio/ogg": b"OggS\x00\x02" + bytes(22) + b"OpusHead" + bytes(64),
     "video/mp4": b"\x00\x00\x00\x18ftypmp42" + bytes(64),

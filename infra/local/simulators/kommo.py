@@ -121,9 +121,9 @@ class KommoSimulator:
 
         An attachment without a link gets one.
         """
-        sender = letter.sender
+        sender, name = letter.sender, letter.name or CUSTOMER
         number = uuid5(NAMESPACE_URL, f"kommo:{sender}").int
-        author = {"id": str(uuid5(NAMESPACE_URL, f"kommo-author:{sender}")), "type": "external", "name": CUSTOMER}
+        author = {"id": str(uuid5(NAMESPACE_URL, f"kommo-author:{sender}")), "type": "external", "name": name}
         message = {
             "id": str(uuid4()),
             "type": "incoming",
@@ -145,7 +145,7 @@ class KommoSimulator:
         if isinstance(attachment, Mapping):
             link = f"https://amojo.kommo.com/attachments/{uuid4()}/{attachment.get('file_name', 'picture.jpg')}"
             message["attachment"] = {"link": link, **attachment}
-        self._talks.learn({**message, "phone": sender, "name": CUSTOMER})
+        self._talks.learn({**message, "phone": sender, "name": name})
         return self._hooks.form("message", message), str(message["id"])
 
     def heard(self, path: str, body: bytes) -> list[Heard]:

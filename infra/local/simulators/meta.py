@@ -110,7 +110,7 @@ class MetaSimulator:
     def customer(self, letter: Letter) -> tuple[Webhook, str]:
         """A customer's message; `payload` is merged into the message object. A file gets an id and a hash."""
         message: dict[str, Any] = {"id": meta_hooks.wamid(), "timestamp": str(int(time.time() - letter.age))}
-        contact: dict[str, Any] = {"profile": {"name": "Bruno"}}
+        contact: dict[str, Any] = {"profile": {"name": letter.name or "Bruno"}}
         if letter.sender.removeprefix("+").isdigit():
             message["from"] = contact["wa_id"] = letter.sender.removeprefix("+")
         else:

@@ -11,8 +11,8 @@ POST /rules           {provider?, window?, window_seconds?, pair_rate?, pair_sec
 POST /fault           {provider, mode, count?, every?, to?, from?, call?, code?, when?, seconds?, taken?, statuses?}
                       the next `count` calls, or every `every`-th, misbehave; a count of 0 takes back what waits there
                       {mode: "away", seconds}: nobody is reached at all for so long
-POST /customer        {provider, from, text | payload, address?, age_seconds?, lose?}: a customer writes, to one of our
-                      addresses and some time ago; {"status", "message_id"}
+POST /customer        {provider, from, text | payload, name?, address?, age_seconds?, lose?}: a customer writes, to one
+                      of our addresses and some time ago; {"status", "message_id"}
                       with "lose": true the provider takes it and no webhook tells us; the status is 0, as it is
                       while the webhook of our account there does not lead here
 GET  /accounts        {"accounts": {provider: {…}}}: webhooks, numbers and rights as the provider's console has them
@@ -91,10 +91,25 @@ class Simulators:
             for heard in simulator.heard(request.path, request.body):
                 self._windows.hear(simulator.name, heard)
 
+    def ordered(self, path: str, order: Mapping[str, Any]) -> Response:
+        """What a POST of this order would be answered with."""
+        return self._controlled(Request("POST", path, "", (), json.dumps(order).encode()))
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The faults that are still to come: provider, mode, and how many calls are left to them."""
+        return [{"provider": provider, "mode": mode, "left": left} for provider, mode, left in self._faults.waiting()]
+
+    def make_older(self, seconds: float) -> None:
+        """Let so much time have gone by since customers wrote."""
+        self._windows.make_older(seconds)
+
     def _answer(self, request: Request) -> Response:
         for simulator in self._simulators.values():
             if simulator.owns(request):
                 return self._exchange.answer(simulator, request)
+        return self._controlled(request)
+
+    def _controlled(self, request: Request) -> Response:
         try:
             return self._control(request)
         except BadOrder as error:

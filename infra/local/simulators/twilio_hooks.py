@@ -33,7 +33,7 @@ class TwilioHooks:
         return {
             "SmsMessageSid": sid,
             "NumMedia": "0",
-            "ProfileName": "Ana",
+            "ProfileName": letter.name or "Ana",
             "MessageType": "text",
             "SmsSid": sid,
             **({"WaId": sender.removeprefix("+")} if phone else {"ExternalUserId": f"whatsapp:{sender}"}),

@@ -41,6 +41,12 @@ class Windows:
                     with self._memory.open("a") as file:
                         file.write(json.dumps([*key, self._last[key]]) + "\n")
 
+    def make_older(self, seconds: float) -> None:
+        """Let so much time have gone by."""
+        with self._lock:
+            self._last = {key: at - seconds for key, at in self._last.items()}
+            self._remember()
+
     def last(self, provider: str, customers: Iterable[str], address: str) -> float | None:
         """When the customer wrote last to this address, under any of these names; None: never."""
         with self._lock:
@@ -67,4 +73,8 @@ class Windows:
                 continue
             if at > time.time() - DAY_SECONDS:
                 self._moved((provider, address, name), at)
-        memory.write_text("".join(json.dumps([*key, at]) + "\n" for key, at in self._last.items()))
+        self._remember()
+
+    def _remember(self) -> None:
+        if self._memory is not None:
+            self._memory.write_text("".join(json.dumps([*key, at]) + "\n" for key, at in self._last.items()))
