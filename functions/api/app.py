@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ventana.api import make_app
 from ventana.api.services import Services
+from ventana.dead_letters import DeadLetters, queues_of
 from ventana.outbox import Outbox
 from ventana.schema.connection import Database
 from ventana.send_queue import SendQueue
@@ -19,7 +20,8 @@ from ventana.telemetry import measured
 settings = Settings.from_environment()
 database = Database(settings)
 outbox = Outbox(database, settings.event_bus_name)
-services = Services(settings, database, SendQueue(settings.send_queue_urls()))
+dead_letters = DeadLetters(queues_of(settings.dead_letter_queues))
+services = Services(settings, database, SendQueue(settings.send_queue_urls()), dead_letters)
 app = make_app(services, console=Path(__file__).parent / "console")
 
 PUBLISH_SECONDS = 2.0

@@ -30,7 +30,8 @@ GIVEN = {
     "MetaWebhook": {"META_SECRET_ID"} | WEBHOOK,
     "TwilioWebhook": {"TWILIO_SECRET_ID"} | WEBHOOK,
     "Api": {"DATABASE_TIMEOUT_MS", "EVENT_BUS_NAME", "WINDOW_MARGIN_SECONDS", "SETTLE_AFTER_SECONDS", "WRITE_SCOPE"}
-    | TURNS,
+    | TURNS
+    | {"DEAD_LETTER_QUEUES"},
     "Sender": {
         "DATABASE_TIMEOUT_MS",
         "PUBLIC_BASE_URL",

@@ -30,11 +30,17 @@ def taking(*queues: str) -> set[tuple[str, str]]:
     return {(action, queue) for queue in queues for action in actions}
 
 
+DEAD_LETTERS = {
+    *taking("SendDeadLetterQueue", "SpillDeadLetterQueue", "LookupDeadLetterQueue", "MediaDeadLetterQueue"),
+    *(("sqs:SendMessage", queue) for queue in ("SpillQueue", "LookupQueue", "MediaQueue")),
+}
+
+
 ALLOWED = {
     "KommoWebhook": {KOMMO, FILES, EVENTS, *SPILL, *TURNS},
     "MetaWebhook": {META, FILES, EVENTS, *SPILL, *TURNS},
     "TwilioWebhook": {TWILIO, FILES, EVENTS, *SPILL, *TURNS},
-    "Api": {EVENTS, *TURNS},
+    "Api": {EVENTS, *TURNS, *DEAD_LETTERS},
     "Sender": {
         KOMMO,
         META,

@@ -17,6 +17,7 @@ MEDIA_QUEUE_URL          the queue of files to fetch from providers; empty: file
 MEDIA_BUCKET             where our copies of them are kept
 MEDIA_MAX_BYTES          no larger file is kept, whatever a provider allows (104857600)
 LOOKUP_QUEUE_URL         the FIFO queue of contacts whose phone is to be asked for
+DEAD_LETTER_QUEUES       `name url source …` of each dead letter queue that leads back, separated by commas
 EVENT_BUS_NAME           where events are published; empty: nowhere
 SIMULATOR_URL            when set, every call to a provider goes there instead
 WINDOW_MARGIN_SECONDS    free text is refused this long before a window shuts (60)
@@ -58,6 +59,7 @@ class Settings:
     media_bucket: str | None = None
     media_max_bytes: int = 100 * 1024 * 1024
     lookup_queue_url: str | None = None
+    dead_letter_queues: str = ""
     event_bus_name: str | None = None
     simulator_url: str | None = None
     window_margin_seconds: int = 60
@@ -93,6 +95,7 @@ class Settings:
             media_bucket=environment.get("MEDIA_BUCKET") or None,
             media_max_bytes=_number(environment, "MEDIA_MAX_BYTES", 100 * 1024 * 1024),
             lookup_queue_url=environment.get("LOOKUP_QUEUE_URL") or None,
+            dead_letter_queues=environment.get("DEAD_LETTER_QUEUES", ""),
             event_bus_name=environment.get("EVENT_BUS_NAME") or None,
             simulator_url=environment.get("SIMULATOR_URL") or None,
             window_margin_seconds=_number(environment, "WINDOW_MARGIN_SECONDS", 60),

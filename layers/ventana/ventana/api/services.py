@@ -1,11 +1,12 @@
-"""What the operations work with: settings, the database and the queue to the sender."""
+"""What the operations work with: settings, the database and the queues."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from ventana.dead_letters import DeadLetters
 from ventana.errors import VentanaError
 from ventana.schema.connection import Database
 from ventana.schema.outbound import mark_queued
@@ -21,6 +22,7 @@ class Services:
     settings: Settings
     database: Database
     queue: SendQueue
+    dead_letters: DeadLetters = field(default_factory=lambda: DeadLetters({}))
 
     @property
     def margin(self) -> timedelta:
