@@ -1,0 +1,103 @@
+// Begins: language, theme, who is signed in; then shows the place that the address names.
+import { get } from "./api.js";
+import { preferred, speak, t } from "./i18n.js";
+import { ConversationList, keptFilters } from "./inbox_list.js";
+import { listen } from "./keys.js";
+import { start } from "./live.js";
+import { applyTheme } from "./preferences.js";
+import { takeFromAddress, token } from "./session.js";
+import { Shell } from "./shell.js";
+import { state, tell, watch } from "./state.js";
+import { html, render } from "./view.js";
+
+let begun = false;
+const root = document.getElementById("app");
+
+async function begin() {
+  applyTheme();
+  takeFromAddress();
+  const [config] = await Promise.all([fetch("config.json", { cache: "no-cache" }).then((answer) => answer.json()), speak(preferred())]);
+  state.config = config;
+  await signIn();
+  route();
+  addEventListener("hashchange", rerouted);
+  watch(["session"], () => draw());
+  watch(["texts"], () => title());
+  listen();
+  await draw();
+}
+
+/** Who the token is, with the first page of conversations on its way at the same time. */
+async function signIn() {
+  const { sign_in: way } = state.config;
+  if (way.kind === "oidc" && /[?&](code|error)=/.test(location.search)) {
+    const { complete } = await import("./oidc.js");
+    try {
+      await complete(way);
+    } catch (problem) {
+      state.signInProblem = problem.message;
+    }
+  }
+  state.signedIn = way.kind !== "none" && Boolean(token());
+}
+
+async function draw() {
+  if (!state.signedIn) {
+    begun = false;
+    state.thread?.stop();
+    Object.assign(state, { thread: null, list: null, cursor: null });
+    const { SignIn } = await import("./sign_in.js");
+    return render(html`<${SignIn} onToken=${signedIn} />`, root);
+  }
+  if (begun) return undefined;
+  begun = true;
+  state.list = new ConversationList(keptFilters());
+  state.list.load();
+  start();
+  get("/v1/me").then(
+    (me) => {
+      state.me = me;
+      tell("thread");
+      tell("filters");
+    },
+    () => {},
+  );
+  render(html`<${Shell} />`, root);
+  title();
+  return undefined;
+}
+
+function signedIn() {
+  state.signedIn = true;
+  takeFromAddress();
+  route();
+  tell("session");
+}
+
+/** `#/`, `#/c/<id>`, `#/overview`, `#/playground`. */
+function route() {
+  const [, view, id] = location.hash.split("/");
+  const known = { c: "inbox", overview: "overview", playground: state.config.local ? "playground" : "inbox" };
+  state.route = { view: known[view] || "inbox", id: view === "c" && id ? decodeURIComponent(id) : null };
+}
+
+function rerouted() {
+  if (location.hash.startsWith("#token=")) {
+    takeFromAddress();
+    state.signedIn = true;
+    tell("session");
+  }
+  route();
+  tell("route");
+  title();
+}
+
+function title() {
+  const { view } = state.route;
+  document.title = `${t(`nav.${view}`)} · Ventana`;
+}
+
+begin().catch(async () => {
+  const { SignIn } = await import("./sign_in.js");
+  render(html`<${SignIn} broken onToken=${() => location.reload()} />`, root);
+});
