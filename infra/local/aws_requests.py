@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 Environ = dict[str, Any]
+SIGNED = "X-Amz-"
+"""What the names begin with under which a link carries its signature."""
 UNKNOWN = "NotUnderstood"
 """An operation for which nobody can have a permission."""
 OBJECTS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
@@ -24,6 +26,8 @@ HARMLESS = {
     "start-after",
     "encoding-type",
     "x-id",
+    "response-content-type",
+    "response-content-disposition",
 }
 """Of an S3 request's query, what makes it no other action; a name not here may."""
 PARTS = {
@@ -44,8 +48,10 @@ class Call:
 
 
 def caller_of(environ: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Access key, region and service that the request is signed for; empty where it is not."""
+    """Access key, region and service that the request, or the link that it follows, is signed for; empty where not."""
     _, found, credential = str(environ.get("HTTP_AUTHORIZATION", "")).partition("Credential=")
+    if not found:
+        credential = found = dict(parse_qsl(environ.get("QUERY_STRING", ""))).get(f"{SIGNED}Credential", "")
     parts = credential.partition(",")[0].split("/")
     return (parts[0], parts[2], parts[3]) if found and len(parts) == 5 else ("", "", "")
 
@@ -69,7 +75,7 @@ def _s3(environ: Environ) -> Call:
     bucket, _, key = unquote(environ["PATH_INFO"]).lstrip("/").partition("/")
     method, query = environ["REQUEST_METHOD"], dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     operation = (OBJECTS if key else BUCKETS).get(method, UNKNOWN)
-    for name in set(query) - HARMLESS - {"partNumber"}:
+    for name in {name for name in query if not name.startswith(SIGNED)} - HARMLESS - {"partNumber"}:
         operation = PARTS.get((method, name), UNKNOWN)
     if "HTTP_X_AMZ_COPY_SOURCE" in environ:  # which reads another object
         operation = UNKNOWN

@@ -30,6 +30,7 @@ GIVEN = {
     "MetaWebhook": {"META_SECRET_ID"} | WEBHOOK,
     "TwilioWebhook": {"TWILIO_SECRET_ID"} | WEBHOOK,
     "Api": {"DATABASE_TIMEOUT_MS", "EVENT_BUS_NAME", "WINDOW_MARGIN_SECONDS", "SETTLE_AFTER_SECONDS", "WRITE_SCOPE"}
+    | {"MEDIA_BUCKET"}
     | TURNS
     | {"DEAD_LETTER_QUEUES"},
     "Sender": {
@@ -188,7 +189,7 @@ def test_values_are_the_stacks_own(stack: Stack) -> None:
         assert found.get("SPILL_QUEUE_URL", {"Ref": "SpillQueue"}) == {"Ref": "SpillQueue"}
         assert found.get("SPILL_BUCKET", {"Ref": "SpillBucket"}) == {"Ref": "SpillBucket"}
         assert when("StoresMedia", found.get("MEDIA_QUEUE_URL", {"Ref": "MediaQueue"})) == {"Ref": "MediaQueue"}
-        assert found.get("MEDIA_BUCKET", {"Ref": "MediaBucket"}) == {"Ref": "MediaBucket"}
+        assert when("StoresMedia", found.get("MEDIA_BUCKET", {"Ref": "MediaBucket"})) == {"Ref": "MediaBucket"}
         assert found.get("LOOKUP_QUEUE_URL", {"Ref": "LookupQueue"}) == {"Ref": "LookupQueue"}
         for provider in PROVIDERS:
             wanted = {"Ref": f"{provider.title()}Secret"}

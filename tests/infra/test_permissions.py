@@ -40,7 +40,7 @@ ALLOWED = {
     "KommoWebhook": {KOMMO, FILES, EVENTS, *SPILL, *TURNS},
     "MetaWebhook": {META, FILES, EVENTS, *SPILL, *TURNS},
     "TwilioWebhook": {TWILIO, FILES, EVENTS, *SPILL, *TURNS},
-    "Api": {EVENTS, *TURNS, *DEAD_LETTERS},
+    "Api": {EVENTS, *TURNS, *DEAD_LETTERS, ("s3:GetObject", "MediaBucket")},
     "Sender": {
         KOMMO,
         META,

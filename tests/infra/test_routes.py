@@ -32,6 +32,7 @@ ROUTES = {
             "POST /v1/messages/{id}/retry",
             "POST /v1/messages/{id}/settle",
             "POST /v1/messages/{id}/read",
+            "GET /v1/messages/{id}/media/{place}",
             "GET /v1/conversations",
             "GET /v1/conversations/{id}",
             "GET /v1/conversations/{id}/messages",

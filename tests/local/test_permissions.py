@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import psycopg
@@ -164,6 +165,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 def test_every_function_may_do_what_it_does_and_nothing_else(office: Office) -> None:
     customers_write(office)
     files_are_kept(office)
+    files_are_looked_at(office)
     turns_are_postponed(office)
     the_sweep_finds_what_is_due(office)
     lost_messages_are_recovered(office)
@@ -197,6 +199,15 @@ def files_are_kept(office: Office) -> None:
     office.comes("Media", "sqs:ChangeMessageVisibility", "MediaQueue")
     stored = "select count(*) from message_media where state = 'stored'"
     wait_until(lambda: office.rows(stored) == [(len(PROVIDERS),)], PATIENCE_SECONDS, "all files are stored")
+
+
+def files_are_looked_at(office: Office) -> None:
+    """By the link that somebody of ours is given."""
+    ((message, place),) = office.rows("select message_id::text, place from message_media limit 1")
+    status, link = office.system.api.call("GET", f"/v1/messages/{message}/media/{place}")
+    assert status == 200, link
+    with urlopen(link["url"]) as file:
+        assert file.headers["content-type"] == link["content_type"]
 
 
 def turns_are_postponed(office: Office) -> None:

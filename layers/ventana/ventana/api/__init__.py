@@ -24,12 +24,14 @@ from ventana.api import (
 from ventana.api.bodies import Api
 from ventana.api.console import Console
 from ventana.api.services import Services
+from ventana.media_links import MediaLinks
 
 
 def make_app(services: Services, documented: bool = False, console: Path | None = None) -> Api:
     """The resolver of HTTP API v2 events for all operations under /v1, and for the files of the console's folder."""
     settings = services.settings
-    files = Console(console, local=bool(settings.simulator_url)) if console else None
+    links = MediaLinks(settings.media_bucket)
+    files = Console(console, bool(settings.simulator_url), lambda: links.origin) if console else None
     app = Api(documented, settings.write_scope, files)
     problems.register(app)
     for operations in (

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from ventana.api import inbox_views, views
 from ventana.api.answers import answer
@@ -15,9 +15,12 @@ from ventana.api.conversations import found_conversation, shown
 from ventana.api.cursor import Cursor, Moment, cursor_to, cursor_to_moment, moment_of, place_of
 from ventana.api.operations import Operations
 from ventana.api.services import Services
+from ventana.errors import Conflict, NotFound
+from ventana.media_links import MediaLinks
 from ventana.schema.bubbles import bubbles_of, bubbles_with
 from ventana.schema.changes import changes_since, moment
 from ventana.schema.conversation_lists import conversations_of
+from ventana.schema.media import FileKey, find_copy
 from ventana.schema.message_pages import NEWEST
 from ventana.schema.reads import see_conversation
 
@@ -25,6 +28,7 @@ from ventana.schema.reads import see_conversation
 def register(app: Api, services: Services) -> None:
     """Add these operations."""
     operations = Operations(app, "conversations")
+    links = MediaLinks(services.settings.media_bucket)
 
     @operations.get("/v1/conversations/<conversation_id>/messages", inbox_views.BubblePage, 404)
     def list_bubbles(
@@ -48,6 +52,21 @@ def register(app: Api, services: Services) -> None:
         return answer(
             200, views.Changed(str(conversation_id), see_conversation(services.database, str(conversation_id)))
         )
+
+    @operations.get("/v1/messages/<message_id>/media/<place>", inbox_views.MediaLink, 404, 409)
+    def link_media(message_id: UUID, place: Annotated[int, Path(ge=0, le=10_000)]) -> Response[Any]:
+        """Give a link to our copy of a file of a message: good for five minutes, and for whoever has it.
+
+        Pictures, sound and films may be shown from it, everything else is saved. `409 not_stored` while there is no
+        copy: `media` of the message says why.
+        """
+        found = find_copy(services.database, FileKey(str(message_id), place))
+        if found is None:
+            raise NotFound("the message has no file in this place")
+        if found.state != "stored" or not found.reference or not links.holds(found.reference):
+            raise Conflict("not_stored", "there is no copy of this file that could be shown")
+        link = links.link(found.reference, found.content_type, found.filename)
+        return answer(200, inbox_views.MediaLink(*link))
 
     @operations.get("/v1/changes", inbox_views.Changes)
     def list_changes(

@@ -19,6 +19,10 @@ select outcome, free_at, attempts, conversation_id::text as conversation_id, pro
   from claim_media_v1(%s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))
 """
 FINISH = "select finish_media_v1(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
+COPY = """
+select f.state, f.reference, f.content_type, f.source ->> 'filename' as filename
+  from message_media f where f.message_id = %s and f.place = %s
+"""
 MAX_ATTEMPTS = 12  # about two hours by the worker's back-off
 
 
@@ -60,6 +64,21 @@ class Stored:
     reference: str
     content_type: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What became of a file: with state "stored", where our copy is, what it is, and its customer's name for it."""
+
+    state: Literal["pending", "stored", "failed"]
+    reference: str | None
+    content_type: str | None
+    filename: str | None
+
+
+def find_copy(database: Database, key: FileKey) -> Copy | None:
+    """What became of a file; None where the message has none in this place."""
+    return database.one(Copy, COPY, (key.message_id, key.place))
 
 
 def queue_media(database: Database, limit: int, again: timedelta, now: datetime | None = None) -> list[FileKey]:
