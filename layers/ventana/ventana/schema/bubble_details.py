@@ -62,17 +62,16 @@ def _location(given: Mapping[str, Any]) -> Object:
 
 
 def _contacts(metadata: Mapping[str, Any]) -> list[Object]:
-    given = metadata.get("contacts") or metadata.get("contact") or []
-    listed = given if isinstance(given, list) else [given]
-    return [_contact(each) for each in listed if isinstance(each, dict)]
+    given = _listed(metadata.get("contacts")) or _listed(metadata.get("contact"))
+    return [found for each in given if isinstance(each, dict) and (found := _contact(each))]
 
 
 def _contact(given: Mapping[str, Any]) -> Object:
     name = given.get("name")
     if isinstance(name, dict):
         name = name.get("formatted_name") or name.get("first_name")
-    phones = given.get("phones") or ([given["phone"]] if given.get("phone") else [])
-    emails = given.get("emails") or ([given["email"]] if given.get("email") else [])
+    phones = _listed(given.get("phones")) or _listed(given.get("phone"))
+    emails = _listed(given.get("emails")) or _listed(given.get("email"))
     org = given.get("org")
     found = {
         "name": str(name or ""),
@@ -83,6 +82,10 @@ def _contact(given: Mapping[str, Any]) -> Object:
     return {key: value for key, value in found.items() if value}
 
 
+def _listed(given: object) -> list[Any]:
+    return given if isinstance(given, list) else [given] if given else []
+
+
 def _named(given: object, key: str) -> Object:
     if isinstance(given, dict):
         return {key: str(given.get(key) or ""), **({"type": str(given["type"])} if given.get("type") else {})}
@@ -90,6 +93,6 @@ def _named(given: object, key: str) -> Object:
 
 
 def _media(given: object) -> list[Object]:
-    files = given if isinstance(given, list) else [given]
-    picked = [{name: file[name] for name in FILE if file.get(name)} for file in files if isinstance(file, dict)]
+    files = [file for file in _listed(given) if isinstance(file, dict)]
+    picked = [{name: file[name] for name in FILE if file.get(name)} for file in files]
     return [file for file in picked if file]
