@@ -85,8 +85,7 @@ function order({ content }, { order: given = {} }) {
   const items = list(given.items || given.product_items);
   return html`<div class="card"><${Icon} name="order" size=${24} /><div>
     <strong>${t("bubble.order", { n: items.length })}</strong>
-    ${items.map((item) => html`<span class="card-line"><bdi>${plain(String(item.product_retailer_id || item.name || "?"), 60)}</bdi>
-      × ${number(Number(item.quantity) || 1)}${item.item_price ? html` · ${money(item)}` : null}</span>`)}
+    ${items.map((item) => html`<span class="card-line"><bdi>${plain(String(item.product_retailer_id || item.name || "?"), 60)}</bdi>${` × ${number(Number(item.quantity) || 1)}`}${item.item_price ? html` · ${money(item)}` : null}</span>`)}
     ${content && html`<${Words} text=${content} />`}</div></div>`;
 }
 

@@ -133,7 +133,7 @@ export function dayName(at) {
 
 /** A length of time in its one or two greatest units; below a minute in seconds where they are asked for. */
 export function duration(milliseconds, { two = true, seconds = false } = {}) {
-  const unit = (value, name) => format(Intl.NumberFormat, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
+  const unit = (value, name) => format(Intl.NumberFormat, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
   const total = Math.max(0, Math.floor(milliseconds / 1000));
   const [days, hours, minutes] = [Math.floor(total / 86_400), Math.floor(total / 3600), Math.floor(total / 60)];
   if (days >= 2) return unit(days, "day");

@@ -12,10 +12,26 @@ import { Component, Watcher, classes, html } from "./view.js";
 
 const LAZY = {
   conversation: () => import("./conversation.js").then((module) => module.Conversation),
-  overview: () => import("./overview.js").then((module) => module.Overview),
-  playground: () => import("./playground.js").then((module) => module.Playground),
+  overview: () => Promise.all([import("./overview.js"), stylesheet("views.css")]).then(([module]) => module.Overview),
+  playground: () => Promise.all([import("./playground.js"), stylesheet("views.css")]).then(([module]) => module.Playground),
   help: () => import("./help.js").then((module) => module.Help),
 };
+
+/** A stylesheet more, once; done when it is there. */
+function stylesheet(name) {
+  const there = document.querySelector(`link[href="${name}"]`);
+  if (there) return there.arrived;
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: name });
+  link.arrived = new Promise((arrived, failed) => {
+    link.onload = arrived;
+    link.onerror = () => {
+      link.remove();
+      failed(new Error(name));
+    };
+  });
+  document.head.append(link);
+  return link.arrived;
+}
 
 /** A view whose code is fetched when it is first shown. */
 class Lazy extends Component {
