@@ -2,6 +2,7 @@
 import { plain } from "./hostile.js";
 import { number, t } from "./i18n.js";
 import { Icon } from "./icons.js";
+import { safe } from "./links.js";
 import { MediaFile } from "./media.js";
 import { Words } from "./parts.js";
 import { html } from "./view.js";
@@ -11,7 +12,19 @@ const FILES = new Set(["image", "file", "voice", "audio", "video", "sticker"]);
 /** The content of a bubble; of a kind that nobody knows, at least its words. */
 export function Contents({ bubble }) {
   if (bubble.deleted_at) return html`<p class="gone">${t("bubble.deleted")}</p>`;
-  const { content_type: type, content, details = {} } = bubble;
+  return html`<${Origin} details=${bubble.details || {}} /><${Content} bubble=${bubble} />`;
+}
+
+/** Where a message came from, when that is not the customer's own hand. */
+function Origin({ details: { forwarded, referral, product } }) {
+  const headline = referral && plain(String(referral.headline || referral.body || ""), 100);
+  return html`${forwarded && html`<span class="kind-label">${t("bubble.forwarded")}</span>`}
+    ${referral && html`<span class="kind-label">${t("bubble.referral")}${headline && html`: <bdi>${headline}</bdi>`}</span>`}
+    ${product && html`<span class="kind-label">${t("bubble.product")}: <bdi>${plain(String(product.product_retailer_id || product.id || ""), 60)}</bdi></span>`}`;
+}
+
+function Content({ bubble }) {
+  const { content_type: type, content, details } = bubble;
   if (FILES.has(type)) return html`<${Files} bubble=${bubble} />`;
   const show = BY_KIND[type];
   if (show) return show(bubble, details || {});
@@ -20,11 +33,13 @@ export function Contents({ bubble }) {
 
 function Files({ bubble }) {
   const { content, content_type: type, media, details } = bubble;
-  const place = details?.[type === "file" ? "document" : type] || {};
+  const [sent = {}] = list(details?.media);
+  const link = typeof sent.link === "string" && safe(sent.link);
   return html`
     ${media?.length
       ? media.map((file) => html`<${MediaFile} key=${file.place} file=${file} type=${type} message=${bubble.id} />`)
-      : html`<div class="media-note"><${Icon} name=${type === "file" ? "file" : "image"} size=${16} />${t(`kind.${type}`)}${place.filename ? html` · <bdi>${plain(place.filename, 80)}</bdi>` : null}</div>`}
+      : html`<div class="media-note"><${Icon} name=${type === "file" ? "file" : "image"} size=${16} />${t(`kind.${type}`)}${sent.filename ? html` · <bdi>${plain(String(sent.filename), 80)}</bdi>` : null}
+          ${link && html`<a href=${link} target="_blank" rel="noopener noreferrer">${t("media.open_link")}</a>`}</div>`}
     ${content && html`<${Words} text=${content} />`}`;
 }
 
@@ -100,7 +115,8 @@ function template({ content, template: sent }, details) {
     ${content && html`<${Words} text=${content} />`}<${Options} titles=${titles} />`;
 }
 
-function unsupported({ content }, { type }) {
+function unsupported({ content }, { unsupported: what }) {
+  const type = what?.type;
   return html`<p class="gone">${t("bubble.unsupported")}${type ? html` <small>(${plain(String(type), 40)})</small>` : null}</p>
     ${content && html`<${Words} text=${content} />`}`;
 }

@@ -144,3 +144,10 @@ export function duration(milliseconds, { two = true, seconds = false } = {}) {
   if (minutes >= 1 || !seconds) return unit(minutes, "minute");
   return unit(total, "second");
 }
+
+/** "3 minutes ago", short. */
+export function relative(milliseconds) {
+  const minutes = Math.floor(milliseconds / 60_000);
+  const [value, unit] = minutes < 60 ? [minutes, "minute"] : minutes < 2880 ? [Math.floor(minutes / 60), "hour"] : [Math.floor(minutes / 1440), "day"];
+  return format(Intl.RelativeTimeFormat, { style: "narrow" }).format(-value, unit);
+}

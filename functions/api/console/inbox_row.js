@@ -1,9 +1,8 @@
 // One conversation in the list: who, what was said last and how far it came, how long they wait, what is left.
 import { plain } from "./hostile.js";
-import { duration, brief, known, t } from "./i18n.js";
+import { brief, known, t } from "./i18n.js";
 import { Icon, ProviderMark, Tick } from "./icons.js";
-import { now } from "./clock.js";
-import { Ago, Name, WindowLeft, When, initials, leftText, providerName, whoOf } from "./parts.js";
+import { Ago, ago, Name, WindowLeft, When, initials, leftText, providerName, whoOf } from "./parts.js";
 import { Component, classes, html } from "./view.js";
 
 /** What a message says in one line, in words where it has none. */
@@ -47,7 +46,7 @@ function labelOf(row, who, last) {
   const said = [t("row.label", { who: plain(who, 80), provider: providerName(row.provider) })];
   if (row.unread) said.push(t("row.unread", { n: row.unread }));
   if (row.status !== "active") said.push(t(`status.${row.status}`));
-  if (row.waiting_since) said.push(t("row.waiting", { time: duration(now() - Date.parse(row.waiting_since), { two: false }) }));
+  if (row.waiting_since) said.push(t("row.waiting", { time: ago(row.waiting_since) }));
   said.push(t("row.window", { left: leftText(row) }));
   if (last) said.push(previewOf({ content_type: "text", ...last }));
   if (row.last_message_at) said.push(brief(row.last_message_at));

@@ -100,17 +100,17 @@ function reasonText(code) {
 }
 
 function Tiles({ data }) {
-  const { waiting = {}, parked = {}, dead_letters: dead = [], last_sweep: sweep } = data;
+  const { waiting = {}, parked = {}, dead_letters: dead, last_sweep: sweep } = data;
   const tiles = [
     ["uncertain", waiting.uncertain],
     ["held", waiting.held],
     ["stopped", waiting.addresses_stopped],
     ["parked", parked.open],
-    ["dead", sum(dead, "messages")],
+    ["dead", dead ? sum(dead, "messages") : null],
   ].filter(([, value]) => value !== undefined);
   return html`<ul class="tiles" aria-label=${t("overview.tiles")}>${tiles.map(([name, value]) => html`<li class=${classes("tile", value > 0 && name !== "held" && "tile-some")} data-test=${`tile-${name}`} key=${name}>
-      <b>${value > 0 && name !== "held" && html`<${Icon} name="alarm" size=${16} />`}${number(value ?? 0)}</b><span>${t(`overview.tile_${name}`)}</span></li>`)}
-    <li class="tile tile-sweep" data-test="last-sweep"><b>${sweep ? html`<${Ago} since=${sweep.at} />` : "–"}</b><span>${sweep ? t("overview.tile_sweep") : t("overview.no_sweep")}</span>
-      ${sweep && html`<small>${Object.entries(sweep).filter(([name, value]) => name !== "at" && typeof value === "number" && value > 0).map(([name, value]) => `${known(`sweep.${name}`) ? t(`sweep.${name}`) : name.replaceAll("_", " ")} ${number(value)}`).join(" · ")}</small>`}</li></ul>
+      <b>${value > 0 && name !== "held" && html`<${Icon} name="alarm" size=${16} />`}${value === null ? "–" : number(value)}</b><span>${t(`overview.tile_${name}`)}</span></li>`)}
+    <li class="tile tile-sweep" data-test="last-sweep"><b>${sweep ? html`<${Ago} since=${sweep.at} past />` : "–"}</b><span>${sweep ? t("overview.tile_sweep") : t("overview.no_sweep")}</span>
+      ${sweep && html`<small>${Object.entries(sweep).filter(([name, value]) => value > 0 && known(`sweep.${name}`)).map(([name, value]) => t(`sweep.${name}`, { n: value })).join(" · ")}</small>`}</li></ul>
     ${data.counted_to && html`<p class="counted">${t("overview.counted_to", { time: moment(data.counted_to) })}</p>`}`;
 }

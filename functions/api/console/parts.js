@@ -1,7 +1,7 @@
 // Small pieces that several views show: hostile-proof text, times, the bar of a window, states of a whole pane.
 import { everySecond, now } from "./clock.js";
 import { isLong, beginning, parts } from "./hostile.js";
-import { brief, duration, exactly, known, t } from "./i18n.js";
+import { brief, duration, exactly, known, relative, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { linked } from "./links.js";
 import { Component, classes, createRef, html } from "./view.js";
@@ -68,9 +68,16 @@ class Running extends Component {
   }
 }
 
+/** How long since: "3m", or with `past` "3m ago"; below a minute "just now". */
+export function ago(since, past = false) {
+  const length = now() - Date.parse(since);
+  if (length < 60_000) return t("time.now");
+  return past ? relative(length) : duration(length, { two: false });
+}
+
 export class Ago extends Running {
   paint() {
-    const text = duration(now() - Date.parse(this.props.since), { two: false });
+    const text = ago(this.props.since, this.props.past);
     if (this.node.current.textContent !== text) this.node.current.textContent = text;
   }
 

@@ -1,6 +1,6 @@
 // Locally only: be a customer at any provider, let a provider misbehave, move the clock.
 import { get, post } from "./api.js";
-import { duration, t } from "./i18n.js";
+import { duration, known, t } from "./i18n.js";
 import { Icon, ProviderMark, Tick } from "./icons.js";
 import { soon } from "./live.js";
 import { Failed, Spinner, Words, providerName } from "./parts.js";
@@ -126,8 +126,8 @@ export class Playground extends Watcher {
     const active = facts.active.filter((each) => each.provider === provider);
     return html`<fieldset class="figure stack"><legend class="unseen">${t("pg.faults")}</legend><h2>${t("pg.faults")}</h2>
       <label class="field">${t("pg.next_call", { provider: providerName(provider) })}<select data-test="pg-fault" disabled=${busy} onChange=${(event) => this.fault(event.target.value || null)}>
-        <option value="">${t("pg.no_fault")}</option>${facts.faults.map((each) => html`<option value=${each.mode} selected=${active.some((on) => on.mode === each.mode)}>${each.label}</option>`)}</select></label>
-      ${active.map((each) => html`<p class="pg-active">${t("pg.active", { label: facts.faults.find((one) => one.mode === each.mode)?.label || each.mode, n: each.left })}</p>`)}</fieldset>`;
+        <option value="">${t("pg.no_fault")}</option>${facts.faults.map((each) => html`<option value=${each.mode} selected=${active.some((on) => on.mode === each.mode)}>${faultName(each)}</option>`)}</select></label>
+      ${active.map((each) => html`<p class="pg-active">${t("pg.active", { label: faultName(facts.faults.find((one) => one.mode === each.mode) || each), n: each.left })}</p>`)}</fieldset>`;
   }
 
   clock() {
@@ -152,4 +152,8 @@ export class Playground extends Watcher {
         <div class="composer-line"><input class="composer-text" data-test="pg-text" value=${text} aria-label=${t(`pg.says_${kind}`)} placeholder=${t(`pg.says_${kind}`)} required=${kind === "text" || kind === "button"} onInput=${(event) => this.setState({ text: event.target.value })} autocomplete="off" />
           <button class="button button-main send" data-test="pg-send" disabled=${busy} aria-label=${t("composer.send")}><${Icon} name="send" /></button></div></form></section>`;
   }
+}
+
+function faultName({ mode, label = mode }) {
+  return known(`fault.${mode}`) ? t(`fault.${mode}`) : label;
 }
