@@ -45,7 +45,7 @@ export class ConversationHead extends Component {
         <a class="icon-button back" href="#/" aria-label=${t("thread.back")}><${Icon} name="back" /></a>
         <span class="avatar" aria-hidden="true">${initials(who)}<${ProviderMark} provider=${conversation.provider} name=${providerName(conversation.provider)} /></span>
         <div class="thread-who">
-          <h1><${Name} text=${who} /></h1>
+          <h2><${Name} text=${who} /></h2>
           <p>${phone && html`<bdi>${plain(phone, 40)}</bdi> · `}${providerName(conversation.provider)}${conversation.business_address && html` · <bdi>${plain(conversation.business_address, 40)}</bdi>`}</p>
         </div>
         <${WindowLeft} conversation=${conversation} wide onShut=${() => tell("thread")} />

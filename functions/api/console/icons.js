@@ -84,7 +84,8 @@ export function Tick({ status, label }) {
 
 const LETTERS = { kommo: "K", twilio: "T", meta: "M" };
 
-/** A provider's small mark: its letter, so that colour is never all that tells. */
+/** A provider's small mark: its letter, so that colour is never all that tells; without a name where it stands beside it. */
 export function ProviderMark({ provider, name }) {
-  return html`<span class=${`provider provider-${provider}`} title=${name} role="img" aria-label=${name}>${LETTERS[provider] || "?"}</span>`;
+  const said = name ? { role: "img", "aria-label": name, title: name } : { "aria-hidden": "true" };
+  return html`<span class=${`provider provider-${provider}`} ...${said}>${LETTERS[provider] || "?"}</span>`;
 }

@@ -93,7 +93,7 @@ export class Shell extends Watcher {
       <${Side} view=${view} />
       <${Banner} />
       <main id="main" tabindex="-1" class=${`main main-${view}`}>
-        ${view === "inbox" && html`<${Inbox} filtersOpen=${filters} onFilters=${() => this.setState({ filters: !filters })} />
+        ${view === "inbox" && html`<h1 class="unseen">${t("nav.inbox")}</h1><${Inbox} filtersOpen=${filters} onFilters=${() => this.setState({ filters: !filters })} />
           <div class="pane"><${Lazy} view="conversation" key="conversation" /></div>`}
         ${view === "overview" && html`<${Lazy} view="overview" key="overview" />`}
         ${view === "playground" && html`<${Lazy} view="playground" key="playground" />`}
