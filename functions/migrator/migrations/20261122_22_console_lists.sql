@@ -60,9 +60,50 @@ create function customer_query_v1(p_text text) returns tsquery language sql immu
      where w <> '';
 $$;
 
+-- The latest messages with the words of a question, p_limit at most. A word that is in most messages is soon found among
+-- the latest ones; for others, one stretch of time after the other is looked at, each some times as long as all before:
+-- where there were few hits they stay few, however many the word has in all. A hit costs a read of its row, and without
+-- the index of words each row would have to be taken apart: the planner would choose that as soon as it is told a limit.
+create function search_messages_v1(p_question tsquery, p_limit integer)
+returns table (message_id uuid, conversation_id uuid) language plpgsql stable security definer
+set plan_cache_mode = force_custom_plan set enable_indexscan = on set search_path from current as $$
+declare
+    v_newest timestamptz := (select max(m.created_at) from kommo_messages m);
+    v_before timestamptz := 'infinity';
+    v_after timestamptz;
+    v_found integer := 0;
+    v_here integer;
+begin
+    return query
+        with found as materialized (
+            select l.id, l.conversation_id, l.created_at
+              from (select m.id, m.conversation_id, m.content, m.created_at from kommo_messages m
+                     where m.created_at is not null order by m.created_at desc limit 500) l
+             where to_tsvector('spanish', l.content) @@ p_question
+        )
+        select f.id, f.conversation_id from found f
+         where (select count(*) from found) >= p_limit order by f.created_at desc limit p_limit;
+    if found then
+        return;
+    end if;
+    perform set_config('enable_indexscan', 'off', true);
+    foreach v_after in array array[v_newest - interval '1 hour', v_newest - interval '1 day', v_newest - interval '7 days',
+                                   v_newest - interval '30 days', v_newest - interval '1 year', '-infinity'] loop
+        return query
+            select m.id, m.conversation_id from kommo_messages m
+             where m.created_at > v_after and m.created_at <= v_before
+               and to_tsvector('spanish', m.content) @@ p_question
+             order by m.created_at desc limit p_limit - v_found;
+        get diagnostics v_here = row_count;
+        v_found := v_found + v_here;
+        exit when v_found >= p_limit;
+        v_before := v_after;
+    end loop;
+end;
+$$;
+
 -- Conversations by words of their customer's name, phone or e-mail, then those by the text of a message, the latest
--- p_limit of each. The planner knows how common words are and chooses accordingly, as long as it is asked each time:
--- rare ones are found by their index, and common ones among what is latest.
+-- p_limit of each.
 create function search_conversations_v1(p_text text, p_limit integer)
 returns table (conversation_id uuid, message_id uuid) language plpgsql stable security definer
 set plan_cache_mode = force_custom_plan set search_path from current as $$
@@ -80,11 +121,37 @@ begin
               where w.words @@ v_customer and c.last_message_at is null limit p_limit);
     end if;
     if querytree(v_message) not in ('', 'T') then  -- else it asks for what is not there: an index knows no such thing
-        return query
-            select m.conversation_id, m.id from kommo_messages m
-             where to_tsvector('spanish', m.content) @@ v_message and m.created_at is not null
-             order by m.created_at desc limit p_limit;
+        return query select s.conversation_id, s.message_id from search_messages_v1(v_message, p_limit) s;
     end if;
+end;
+$$;
+
+-- The next conversations of some providers in some status, p_limit of each: by the index that has them in order, or by
+-- that of all conversations, where theirs are so many that they soon come. Which it is the planner knows for a provider
+-- and a status, and not for all of them at once; to read all and sort them is never better.
+create function conversations_in_order_v1(
+    p_providers text[], p_statuses text[], p_at timestamptz, p_id uuid, p_limit integer
+) returns table (
+    id uuid, provider text, status text, channel text, assigned_to text, last_message_at timestamptz,
+    last_user_message_at timestamptz, last_bot_response_at timestamptz, window_closed_for timestamptz
+) language plpgsql stable security definer
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off
+set search_path from current as $$
+declare
+    v_provider text;
+    v_status text;
+begin
+    foreach v_provider in array p_providers loop
+        foreach v_status in array p_statuses loop
+            return query
+                select c.id, c.provider, c.status, c.channel, c.assigned_to, c.last_message_at, c.last_user_message_at,
+                       c.last_bot_response_at, c.window_closed_for
+                  from kommo_conversations c
+                 where c.provider = v_provider and c.status = v_status
+                   and c.last_message_at <= p_at and (c.last_message_at < p_at or c.id > p_id)
+                 order by c.last_message_at desc, c.id limit p_limit;
+        end loop;
+    end loop;
 end;
 $$;
 
@@ -119,8 +186,8 @@ $$;
 
 -- Everybody may call a new function unless it is said otherwise.
 revoke execute on function
-    words_of_v1, customer_words_v1, customer_query_v1, search_conversations_v1, see_conversation_v1,
-    keep_customer_words
+    words_of_v1, customer_words_v1, customer_query_v1, search_messages_v1, search_conversations_v1,
+    conversations_in_order_v1, see_conversation_v1, keep_customer_words
 from public;
 
 -- step: words are kept from now on

@@ -80,14 +80,16 @@ AFTER: LiteralString = " c.last_message_at <= %(at)s and (c.last_message_at < %(
 NEVER: LiteralString = " c.last_message_at is null and c.id > %(silent_id)s::uuid "
 """Conversations without a message come last, and have an order of their own; the index has them first."""
 ORDER: LiteralString = " order by c.last_message_at desc, c.id limit %(scan)s"
-CANDIDATE: LiteralString = " c.id, c.last_message_at," + FITS + "as fits from kommo_conversations c where"
-SILENT: LiteralString = ") union all (select" + CANDIDATE + NEVER
+CANDIDATE: LiteralString = " c.id, c.last_message_at," + FITS + "as fits from "
+ANY: LiteralString = CANDIDATE + "kommo_conversations c where"
+SILENT: LiteralString = ") union all (select" + ANY + NEVER
 SILENT_ORDER: LiteralString = " order by c.id limit %(scan)s)"
-ONE_STREAM: LiteralString = "(select" + CANDIDATE + AFTER + ORDER + SILENT + SILENT_ORDER
-STREAMS: LiteralString = (  # noqa: S608 - nothing in it is from elsewhere
-    "(select s.id, s.last_message_at, s.fits from unnest(%(providers)s::text[]) p, unnest(%(statuses)s::text[]) t,"
-    " lateral (select" + CANDIDATE + " c.provider = p and c.status = t and" + AFTER + ORDER + ") s"
-) + (SILENT + "and c.provider = any(%(providers)s) and c.status = any(%(statuses)s)" + SILENT_ORDER)
+ONE_STREAM: LiteralString = "(select" + ANY + AFTER + ORDER + SILENT + SILENT_ORDER
+IN_ORDER: LiteralString = """
+    conversations_in_order_v1(%(providers)s::text[], %(statuses)s::text[], %(at)s, %(id)s::uuid, %(scan)s) c
+"""
+OF_THESE: LiteralString = "and c.provider = any(%(providers)s::text[]) and c.status = any(%(statuses)s::text[])"
+STREAMS: LiteralString = "(select" + CANDIDATE + IN_ORDER + SILENT + OF_THESE + SILENT_ORDER
 # The two columns and their order are those of the index's predicate.
 SOON: LiteralString = """ c.id = any(array(
     select k.id from kommo_conversations k
@@ -96,9 +98,9 @@ SOON: LiteralString = """ c.id = any(array(
        and k.last_user_message_at < %(now)s + %(margin)s - interval '23 hours'
      order by k.last_user_message_at limit %(most)s)) and
 """
-CLOSING_SOON: LiteralString = "(select" + CANDIDATE + SOON + AFTER + ORDER + ")"
+CLOSING_SOON: LiteralString = "(select" + ANY + SOON + AFTER + ORDER + ")"
 FOUND: LiteralString = (
-    "select" + CANDIDATE + " c.id in (select id from found) and (" + AFTER + "or" + NEVER + ")"  # noqa: S608 - as above
+    "select" + ANY + " c.id in (select id from found) and (" + AFTER + "or" + NEVER + ")"  # noqa: S608 - as above
 )
 SEARCH: LiteralString = """
 with found as materialized (
@@ -148,7 +150,7 @@ LIST_FOUND: LiteralString = SEARCH + FOUND + PAGE + ROW + SHOWING_TEXT
 
 SCANNED_ROWS = 5_000
 """How many conversations one page looks at at most where no index tells which fit."""
-FOUND_ROWS = 500
+FOUND_ROWS = 200
 """How many conversations, and how many messages, a search looks at at most: the latest."""
 STATUSES = ("active", "resolved", "escalated", "closed")
 WindowState = Literal["open", "closing", "shut"]
@@ -253,6 +255,10 @@ def _parameters(
     scan: int,
 ) -> dict[str, Any]:
     everything = wanted.by_index and wanted.q is None
+    of_providers = [wanted.provider] if wanted.provider else list(providers)
+    of_statuses = [wanted.status] if wanted.status else list(STATUSES)
+    if _query(wanted) is LIST_BY_STATUS:
+        scan //= max(1, len(of_providers) * len(of_statuses))  # as many are read of each
     return {
         "provider": wanted.provider,
         "status": wanted.status,
@@ -265,9 +271,9 @@ def _parameters(
         "silent_id": after.id if after.at is None else LEAST_ID,
         "now": now or datetime.now(UTC),
         "margin": margin,
-        "providers": [wanted.provider] if wanted.provider else list(providers),
-        "statuses": [wanted.status] if wanted.status else list(STATUSES),
-        "scan": limit + 1 if everything else scan,
+        "providers": of_providers,
+        "statuses": of_statuses,
+        "scan": limit + 1 if everything else max(scan, limit + 1),
         "rows": limit + 1,
         "most": FOUND_ROWS if wanted.q is not None else scan,
     }
