@@ -35,7 +35,7 @@ create function words_of_v1(p_text text) returns text[] language sql immutable a
                        translate(lower(left(p_text, 500)),
                                  'áàâãäåāçćéèêëēíìîïīñóòôõöōøúùûüūýÿÁÀÂÃÄÅĀÇĆÉÈÊËĒÍÌÎÏĪÑÓÒÔÕÖŌØÚÙÛÜŪÝ'
                                  || U&'\0300\0301\0302\0303\0308\0327\200B\200C\200D\2060\FEFF',
-                                 'aaaaaaacceeeeeiiiiinoooooooouuuuuyyaaaaaaacceeeeeiiiiinooooooouuuuuy'),
+                                 'aaaaaaacceeeeeiiiiinooooooouuuuuyyaaaaaaacceeeeeiiiiinooooooouuuuuy'),
                        '[\s!-/:-@\[-`{-~¡¿«»]+') w
              where w <> '' limit 30) words;
 $$;

@@ -53,7 +53,7 @@ OF_IDS: LiteralString = (
 # The window as ventana.window decides it, at one moment.
 OPEN: LiteralString = """
     (window_length_v1(c.channel) is null
-     or c.window_closed_for is distinct from c.last_user_message_at
+     or c.last_user_message_at is not null and c.window_closed_for is distinct from c.last_user_message_at
         and least(c.last_user_message_at, %(now)s) + window_length_v1(c.channel) > %(now)s + %(margin)s)
 """
 FITS: LiteralString = (
