@@ -15,6 +15,7 @@ export class Problem extends Error {
 }
 
 const PAUSES = [300, 900];
+const LONGEST = 30_000;
 const after = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 /** Ask; a question is repeated when the server stumbles, a change never by itself. Raises Problem. */
@@ -65,7 +66,8 @@ async function call(method, path, { body, headers = {}, signal }, again = true) 
 
 async function reached(path, request) {
   try {
-    const answer = await fetch(path, request);
+    const late = AbortSignal.timeout(LONGEST);
+    const answer = await fetch(path, { ...request, signal: request.signal ? AbortSignal.any([request.signal, late]) : late });
     online(true);
     return answer;
   } catch (error) {

@@ -45,7 +45,7 @@ async function draw() {
   if (!state.signedIn) {
     begun = false;
     state.thread?.stop();
-    Object.assign(state, { thread: null, list: null, cursor: null });
+    Object.assign(state, { thread: null, list: null, cursor: null, me: { known: false, name: "", may_write: false } });
     const { SignIn } = await import("./sign_in.js");
     return render(html`<${SignIn} onToken=${signedIn} />`, root);
   }
@@ -54,17 +54,21 @@ async function draw() {
   state.list = new ConversationList(keptFilters());
   state.list.load();
   start();
-  get("/v1/me").then(
-    (me) => {
-      state.me = me;
-      tell("thread");
-      tell("filters");
-    },
-    () => {},
-  );
+  know();
   render(html`<${Shell} />`, root);
   title();
   return undefined;
+}
+
+/** Learn who this is and what they may do; until then nothing is offered that might be refused. */
+async function know() {
+  try {
+    state.me = { ...(await get("/v1/me")), known: true };
+    tell("thread");
+    tell("filters");
+  } catch {
+    if (state.signedIn) setTimeout(know, 3000);
+  }
 }
 
 function signedIn() {

@@ -101,9 +101,9 @@ export class Composer extends Component {
       await thread.send(body, shown, key);
       forget(thread.id);
     } catch (problem) {
-      if (problem.code === "idempotency_conflict") forget(thread.id);
-      const now_written = kept(thread.id);
-      const back = now_written ? `${text}\n${now_written}` : text;
+      if (problem.status >= 400 && problem.status < 500) forget(thread.id);
+      const since = kept(thread.id);
+      const back = since ? `${text}\n${since}` : text;
       keep(thread.id, back);
       thread.reply ??= reply;
       if (problem.code === "window_closed") thread.refresh().catch(() => {});
@@ -128,6 +128,7 @@ export class Composer extends Component {
   };
 
   render({ thread, conversation }, { mode, problem }) {
+    if (!state.me.known) return html`<div class="composer" aria-busy="true" />`;
     if (!state.me.may_write) return html`<div class="composer"><p class="composer-why" data-test="read-only"><${Icon} name="person" size=${16} />${t("composer.read_only")}</p></div>`;
     const shut = this.isShut();
     const tab = (name, icon) =>

@@ -47,6 +47,8 @@ class Scroller extends Component {
     const box = this.box.current;
     box.scrollTop = box.scrollHeight;
     this.last = this.newest();
+    if (matchMedia("(max-width: 719px)").matches) box.focus({ preventScroll: true });
+    if (this.props.thread.wanted) this.jump(this.props.thread.wanted);
     this.resized = new ResizeObserver(() => this.atBottom && this.toBottom());
     this.resized.observe(box);
     this.resized.observe(this.inner.current);
@@ -100,6 +102,7 @@ class Scroller extends Component {
   /** Show a message that another one refers to; older pages are read until it is there. */
   jump = async (id) => {
     const { thread } = this.props;
+    thread.wanted = null;
     for (let pages = 0; !thread.bubbles.has(id) && thread.cursor && pages < 10; pages += 1) await thread.older();
     if (!thread.bubbles.has(id)) return say(t("thread.not_here"));
     this.atBottom = false;

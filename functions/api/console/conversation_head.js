@@ -55,7 +55,7 @@ export class ConversationHead extends Component {
         ${conversation.opted_out_at && html`<span class="badge badge-opted" data-test="opted-out" title=${moment(conversation.opted_out_at)}>${t("conversation.opted_out")}</span>`}
         <${Owner} conversation=${conversation} />
         <${Tags} conversation=${conversation} onChange=${(change) => this.act(() => post(`${this.path()}/tags`, change))} />
-        ${state.me.may_write ? this.actions(conversation, busy) : html`<span class="reading">${t("conversation.reading")}</span>`}
+        ${state.me.may_write ? this.actions(conversation, busy) : state.me.known && html`<span class="reading">${t("conversation.reading")}</span>`}
       </div>
       ${conversation.status === "escalated" && conversation.escalation_reason && html`<p class="escalation"><${Icon} name="alarm" size=${16} /><bdi>${plain(conversation.escalation_reason, 300)}</bdi></p>`}
       ${problem && html`<p class="refusal" role="alert">${explained(problem)}</p>`}

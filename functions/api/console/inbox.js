@@ -55,6 +55,13 @@ function Skeleton() {
 }
 
 class Search extends Component {
+  input = createRef();
+
+  componentDidUpdate(before) {
+    const { value } = this.props;
+    if (before.value !== value && this.input.current.value.trim() !== value) this.input.current.value = value;
+  }
+
   componentWillUnmount() {
     clearTimeout(this.timer);
   }
@@ -66,7 +73,7 @@ class Search extends Component {
 
   render({ value }) {
     return html`<label class="search"><${Icon} name="search" size=${16} /><span class="unseen">${t("inbox.search")}</span>
-      <input type="search" data-test="search" id="search" placeholder=${t("inbox.search")} defaultValue=${value} autocomplete="off" spellcheck=${false}
+      <input ref=${this.input} type="search" data-test="search" id="search" placeholder=${t("inbox.search")} defaultValue=${value} autocomplete="off" spellcheck=${false}
         onInput=${(event) => this.type(event.target.value.trim())} /></label>`;
   }
 }

@@ -3,9 +3,9 @@ import { get, query } from "./api.js";
 import { state, tell } from "./state.js";
 
 const WATCHED = 1000;
-const IDLE = 3000;
+const IDLE = 5000;
 const HIDDEN = 15_000;
-const IDLE_AFTER = 5 * 60_000;
+const IDLE_AFTER = 15 * 60_000;
 const LONGEST = 15_000;
 let timer = null;
 let running = false;
@@ -70,7 +70,8 @@ function apply(changes, thread) {
   }
 }
 
-function reload() {
+/** Read everything anew: too much has changed to be told, or the clock was moved. */
+export function reload() {
   state.cursor = null;
   again = true;
   state.list?.load();

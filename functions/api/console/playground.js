@@ -2,7 +2,7 @@
 import { get, post } from "./api.js";
 import { duration, known, t } from "./i18n.js";
 import { Icon, ProviderMark, Tick } from "./icons.js";
-import { soon } from "./live.js";
+import { reload, soon } from "./live.js";
 import { Failed, Spinner, Words, providerName } from "./parts.js";
 import { explained } from "./problems.js";
 import { PhoneTalk } from "./playground_talk.js";
@@ -90,7 +90,7 @@ export class Playground extends Watcher {
   forward(seconds) {
     return this.act(() => post("/playground/clock", { seconds }), ({ ahead_seconds: ahead }) => t("pg.moved", { time: duration(ahead * 1000) })).then(() => {
       this.load();
-      this.talk.look();
+      reload();
     });
   }
 

@@ -83,7 +83,10 @@ export class Shell extends Watcher {
     const { id } = state.route;
     if ((state.thread?.id || null) === id) return;
     const { open } = await import("./thread.js");
-    if (state.route.id === id) open(id);
+    if (state.route.id !== id) return;
+    const found = state.list.byId.get(id)?.found;
+    const thread = open(id);
+    if (thread && found) thread.wanted = found.message_id;
   }
 
   render(_, { filters, help }) {
@@ -124,7 +127,7 @@ class Preferences extends Watcher {
     const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length];
     const icon = { auto: "auto", light: "sun", dark: "moon" }[now];
     return html`<div class="preferences">
-      ${state.me.name && html`<p class="who-am-i" title=${t(state.me.may_write ? "me.may_write" : "me.may_read")}><${Icon} name="person" size=${16} /><bdi>${state.me.name}</bdi></p>`}
+      <p class="who-am-i" title=${state.me.known ? t(state.me.may_write ? "me.may_write" : "me.may_read") : ""}><${Icon} name="person" size=${16} /><bdi>${state.me.name || "…"}</bdi></p>
       <div class="preferences-row">
         <label class="select"><${Icon} name="language" size=${16} /><span class="unseen">${t("nav.language")}</span>
           <select data-test="language" value=${language} onChange=${(event) => speak(event.target.value, true)}>${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} selected=${code === language}>${name}</option>`)}</select></label>

@@ -2,7 +2,7 @@
 
 export const state = {
   config: null,
-  me: { name: "", may_write: false },
+  me: { known: false, name: "", may_write: false },
   signedIn: false,
   online: true,
   route: { view: "inbox", id: null },

@@ -50,6 +50,7 @@ export class Templates extends Component {
       say(t("state.done"));
       onSent();
     } catch (problem) {
+      if (problem.status >= 400 && problem.status < 500) forget(`${thread.id} template`);
       this.setState({ problem });
     }
     this.setState({ busy: false });
