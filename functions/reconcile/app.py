@@ -5,6 +5,8 @@ its place; the next run goes on there. An event with {"grace_seconds": 0} looks 
 
 Sends whose answer was lost are settled: those that the provider has get its id, those that it has not go into line
 again, and those of which it cannot tell are asked for later, ever more rarely.
+
+Templates that they have approved are asked for once an hour; at once by an event with {"templates": true}.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ventana.errors import NotConfigured, StorageUnavailable, Unreachable, VentanaError
 from ventana.http import HttpReply, HttpRequest, Transport, paced, transport
 from ventana.opt_out import with_preferences
-from ventana.providers import PROVIDERS, listing_named, settling_named
-from ventana.providers.base import Page, Settling
+from ventana.providers import PROVIDERS, listing_named, settling_named, templating_named
+from ventana.providers.base import Page, Settling, Templating
 from ventana.schema.connection import Database
 from ventana.schema.inbound import record_inbound, turns_of
 from ventana.schema.reconcile import Cursor, find_cursor, finish_listing, keep_place, known_messages
 from ventana.schema.settle import Unsettled, claim_unsettled, settle_listed, settle_message
+from ventana.schema.templates import replace_templates, templates_refreshed_at
 from ventana.secrets import ProviderSecrets, SecretStore
 from ventana.send_queue import SendQueue, Turn
 from ventana.settings import Settings
@@ -44,17 +47,19 @@ SPARE_MS = 60_000  # what a page with files, one request each, may still take wh
 UNSETTLED_AT_ONCE = 5  # whoever claims them and stops leaves them for minutes
 BEFORE_CLAIM = timedelta(seconds=30)  # clocks differ
 ASK_MS = 30_000  # what one more question and what follows from its answer may take
+REFRESH_AFTER = timedelta(minutes=58)  # an hour, for a clock that ticks each five minutes
 
 
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, dict[str, Any]]:
     """Do one run; returns for each provider how many messages were listed and recovered, and what went wrong.
 
-    And under "sends" how many uncertain ones were settled, turned out to be untaken, and are still unsettled.
+    And under "sends" how many uncertain ones were settled, turned out to be untaken, and are still unsettled; under
+    "templates" how many each provider has approved that was asked for them, or what went wrong.
     """
     until = datetime.now(UTC) - timedelta(seconds=event.get("grace_seconds", GRACE_SECONDS))
     runs = {provider: _run(provider, until, context) for provider in settings.reconcile_providers}
-    return {**runs, "sends": _settle(context)}
+    return {**runs, "sends": _settle(context), "templates": _refresh(event.get("templates") is True, context)}
 
 
 def _run(provider: str, until: datetime, context: LambdaContext) -> dict[str, Any]:
@@ -186,3 +191,39 @@ def _settled(send: Unsettled, settling: Settling, credentials: ProviderSecrets, 
     if found.status == "queued":
         queue.put_quietly([Turn(send.message_id, send.conversation_id, found.lane or "reply")], "untaken")
     return "untaken"
+
+
+def _refresh(at_once: bool, context: LambdaContext) -> dict[str, int | str]:
+    """Keep what providers have approved. Where one does not tell all, what it told before stays, and is asked again."""
+    found: dict[str, int | str] = {}
+    for provider in PROVIDERS:
+        templating = templating_named(provider)
+        if templating is None or provider not in settings.secret_ids:
+            continue
+        try:
+            if at_once or _is_due(provider):
+                found[provider] = _refresh_from(provider, templating, context)
+        except NotConfigured:
+            continue
+        except StorageUnavailable:
+            raise
+        except VentanaError as error:
+            found[provider] = error.code
+            logger.warning("templates_failed", extra={"provider": provider, "code": error.code, "reason": str(error)})
+        except Exception as error:
+            found[provider] = "internal"
+            log_bug("templates_failed", error, provider=provider)
+    return found
+
+
+def _is_due(provider: str) -> bool:
+    last = templates_refreshed_at(database, provider)
+    return last is None or last < datetime.now(UTC) - REFRESH_AFTER
+
+
+def _refresh_from(provider: str, templating: Templating, context: LambdaContext) -> int:
+    credentials = secrets.of(provider, settings.secret_id(provider))
+    asking = _in_time(paced(http, templating.CALLS_PER_SECOND), context)
+    number = replace_templates(database, provider, list(templating.offered(credentials, asking)))
+    logger.info("templates_refreshed", extra={"provider": provider, "templates": number})
+    return number

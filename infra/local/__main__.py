@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -87,6 +88,9 @@ def _tell(system: System, started: float) -> None:
 def _stay(system: System, state: State) -> None:
     _say(f"\nUp at {system.base_url}; addresses and secrets are in {state.folder / 'runtime.json'}. Ctrl-C ends it.")
     _say(f"Look at it in the console: {system.console_url}")
+    # On AWS, too, it takes a clock's tick until there are any. Nobody waits for them here.
+    with suppress(OSError):
+        Client(system.simulator_url).call("POST", "/invoke/Reconcile", {"templates": True})
     threading.Event().wait()
 
 

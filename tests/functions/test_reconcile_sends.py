@@ -26,6 +26,12 @@ LONG = 240_000
 ACCOUNT = "AC" + "0" * 32
 
 
+@pytest.fixture(autouse=True)
+def templates_are_new(rows: Rows) -> None:
+    """Nobody is asked for templates."""
+    rows("insert into template_refreshes values ('meta', now()), ('twilio', now())")
+
+
 @pytest.fixture
 def uncertain(desk: Desk, rows: Rows) -> Callable[..., str]:
     """A send of which nobody knows whether its provider took it, handed over so many minutes ago."""
@@ -66,7 +72,10 @@ def test_what_the_provider_has_gets_its_id_and_is_not_sent_again(
 ) -> None:
     message_id = uncertain(provider)
     told(monkeypatch, lambda *asked: Receipt("SM-found", "sent"), provider)
-    assert app.handler({}, Context(LONG)) == {"sends": {"settled": 1, "untaken": 0, "unsettled": 0}}
+    assert app.handler({}, Context(LONG)) == {
+        "sends": {"settled": 1, "untaken": 0, "unsettled": 0},
+        "templates": {},
+    }
     assert rows("select delivery_status, provider_message_id from kommo_messages where id = %s", message_id) == [
         ("sent", "SM-found")
     ]

@@ -81,7 +81,7 @@ SECRETS_OF = {
     "Sender": {"Kommo", "Meta", "Twilio"},
     "Media": {"Kommo", "Meta", "Twilio"},
     "ContactLookup": {"Kommo"},
-    "Reconcile": {"Kommo", "Twilio"},
+    "Reconcile": {"Kommo", "Meta", "Twilio"},
     "HealthCheck": {"Kommo", "Meta", "Twilio"},
 }
 

@@ -74,7 +74,7 @@ ALLOWED = {
         ("sqs:SendMessage", "LookupQueue"),
         ("sqs:SendMessage", "SweepFailureQueue"),
     },
-    "Reconcile": {KOMMO, TWILIO, *TURNS, ("sqs:SendMessage", "ReconcileFailureQueue")},
+    "Reconcile": {KOMMO, META, TWILIO, *TURNS, ("sqs:SendMessage", "ReconcileFailureQueue")},
     "Echo": {("sqs:SendMessage", "SendQueue"), ("sqs:SendMessage", "EchoFailureQueue")},
     "HealthCheck": {KOMMO, META, TWILIO},
     "Migrator": {("secretsmanager:GetSecretValue", "Database")},

@@ -56,6 +56,7 @@ ROUTES = {
             "GET /v1/parked",
             "GET /v1/parked/{id}",
             "POST /v1/parked/{id}/replay",
+            "GET /v1/templates",
             "GET /v1/overview",
             "GET /v1/dead-letters",
             "POST /v1/dead-letters/{queue}/redrive",

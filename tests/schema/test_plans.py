@@ -110,6 +110,9 @@ select md5('p' || n)::uuid, 'meta', case when n % 3 = 0 then 'poison' else 'noti
   from generate_series(0, {conversations}) n;
 insert into parked_statuses (provider, provider_message_id, status, item)
 select 'meta', 'unknown' || n, 'read', '{}' from generate_series(1, {conversations}) n;
+insert into message_templates (provider, address, id, name, language, body, send, refreshed_at)
+select p, 'address' || a, 'template' || n, 'name' || n, 'es', 'Hola', '{}', now()
+  from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 19) a, generate_series(0, 19) n;
 insert into hourly_statistics (hour, provider, received, sent)
 select date_trunc('hour', now()) - n * interval '1 hour', p, 1, 1
   from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 5000) n;
@@ -294,6 +297,10 @@ CASES: Mapping[str, list[Parameters]] = {
     "statistics.PROGRESS": [[]],
     "statistics.SERIES": [{"since": NOW - DAY, "step": "hour"}, {"since": NOW - 30 * DAY, "step": "day"}],
     "statistics.WINDOWS": [{"now": NOW, "within": HOUR}],
+    "templates.OF_ADDRESS": [{"provider": "meta", "address": "address1", "limit": 100}],
+    "templates.OF_PROVIDER": [{"provider": "meta", "limit": 20}],
+    "templates.REFRESHED": [["meta"]],
+    "templates.REPLACE": [["meta", "[]", None]],
     "windows.SWEEP": [[HOUR, 20, NOW + timedelta(minutes=30)]],
     "windows.SWEEP_SENDS": [[20, NOW]],
     "windows.FORGET": [[20, NOW]],
@@ -342,9 +349,9 @@ MUCH: Mapping[str, Much] = {
         scans=True,
         when='"previous"',
     ),
-    "statistics.SERIES": Much(
-        "a row for each hour and provider of thirty days", 30 * 24 * 3 + 3, when="'day'"
-    ),
+    "statistics.SERIES": Much("a row for each hour and provider of thirty days", 30 * 24 * 3 + 3, when="'day'"),
+    "templates.OF_PROVIDER": Much("each template once, from however many addresses it goes", 1200, scans=True),
+    "templates.REPLACE": Much("all that this provider told before, once an hour", 1200, scans=True),
     "windows.NEEDING_TEMPLATE": Much(
         "nearly all conversations need one; the application does not ask", ALL, scans=True
     ),

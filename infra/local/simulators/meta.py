@@ -20,6 +20,7 @@ from infra.local.simulators.files import MetaFiles
 from infra.local.simulators.meta_account import MetaAccount
 from infra.local.simulators.meta_messages import check, kind_of, text_of
 from infra.local.simulators.meta_parameters import Invalid
+from infra.local.simulators.templates import lacks_values
 
 PATH = re.compile(r"/v\d+\.0/(\d+)/messages")
 FILE = re.compile(r"/v\d+\.0/(\d+)")
@@ -70,11 +71,17 @@ class MetaSimulator:
         try:
             message = json.loads(request.body)
             check(message)
+            self._check_template(message)
         except ValueError:
             return _error("100", "(#100) Invalid JSON")
         except Invalid as error:
             return _error(error.code, f"(#{error.code}) {error}")
         return _indication(match[1], message) if "status" in message else _attempt(match[1], message)
+
+    def _check_template(self, message: Mapping[str, Any]) -> None:
+        template = message.get("template")
+        if message.get("type") == "template" and lacks_values(self.account.state["templates"], template or {}):
+            raise Invalid("132000", "Number of parameters does not match the expected number of params")
 
     def question(self, request: Request) -> Attempt | None:
         """Only messages count."""

@@ -1,7 +1,8 @@
-"""Meta's app and WhatsApp account: tokens, subscriptions with their handshake, numbers."""
+"""Meta's app and WhatsApp account: tokens, subscriptions with their handshake, numbers, templates."""
 
 from __future__ import annotations
 
+import copy
 import hmac
 import json
 import re
@@ -15,11 +16,12 @@ from urllib.request import urlopen
 from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.account import Account, State
+from infra.local.simulators.templates import META_TEMPLATES
 
 VERSION = r"/v\d+\.0"
 DEBUG = re.compile(rf"{VERSION}/debug_token")
 ME = re.compile(rf"{VERSION}/me")
-PART = re.compile(rf"{VERSION}/(\d+)/(subscriptions|subscribed_apps|phone_numbers)")
+PART = re.compile(rf"{VERSION}/(\d+)/(subscriptions|subscribed_apps|phone_numbers|message_templates)")
 WHATSAPP = "whatsapp_business_account"
 SCOPES = ["whatsapp_business_messaging", "whatsapp_business_management"]
 OURS = ["messages", "smb_message_echoes", "user_id_update", "user_preferences", "calls"]
@@ -37,7 +39,7 @@ class MetaAccount(Account):
     """One app, one WhatsApp account, one number.
 
     The state holds `token` (what debug_token tells), `subscription` of the app, `waba` (`subscribed`, `override`),
-    `number`, and `fields` that the app may subscribe.
+    `number`, `templates`, and `fields` that the app may subscribe.
     """
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
@@ -74,6 +76,8 @@ class MetaAccount(Account):
             return error("200", "Permissions error")
         if match[2] == "phone_numbers":
             return json_response(200, {"data": [self.state["number"]]})
+        if match[2] == "message_templates":
+            return self._templates(dict(parse_qsl(request.query)))
         return self._override(request) if request.method == "POST" else self._apps()
 
     @property
@@ -103,6 +107,16 @@ class MetaAccount(Account):
             return refused
         self.change({"subscription": _subscription(form["callback_url"], fields)})
         return json_response(200, {"success": True})
+
+    def _templates(self, asked: dict[str, str]) -> Response:
+        """A page of those in the state that is asked for; the cursor is a number, which nobody may rely on."""
+        found = [each for each in self.state["templates"] if asked.get("status") in (None, each["status"])]
+        first = int(asked.get("after") or 0)
+        following = first + int(asked.get("limit") or 25)
+        paging: dict[str, Any] = {"cursors": {"before": str(first), "after": str(following)}}
+        if following < len(found):
+            paging["next"] = "https://graph.facebook.com/next"
+        return json_response(200, {"data": found[first:following], "paging": paging})
 
     def _apps(self) -> Response:
         waba = self.state["waba"]
@@ -142,6 +156,7 @@ class MetaAccount(Account):
                 "code_verification_status": "VERIFIED",
                 "webhook_configuration": {"application": self._hook},
             },
+            "templates": copy.deepcopy(META_TEMPLATES),
             "fields": sorted(FIELDS),
         }
 

@@ -17,6 +17,7 @@ from infra.local.simulators.callbacks import Webhook
 from infra.local.simulators.contract import Attempt, Heard, Letter, Sent
 from infra.local.simulators.faults import Fault
 from infra.local.simulators.files import TwilioFiles
+from infra.local.simulators.templates import lacks_variables
 from infra.local.simulators.twilio_account import TwilioAccount
 from infra.local.simulators.twilio_log import VERSION, MessageLog
 from infra.local.simulators.twilio_messages import Invalid, check, form_of, kind_of, our_id
@@ -76,9 +77,15 @@ class TwilioSimulator:
             return self._listed(request, match)
         try:
             check(pairs := form_of(request.body), self._senders)
+            self._check_template(dict(pairs))
         except Invalid as error:
             return _error(error.code, str(error))
         return _attempt(dict(pairs))
+
+    def _check_template(self, form: dict[str, str]) -> None:
+        sid, variables = form.get("ContentSid", ""), json.loads(form.get("ContentVariables") or "{}")
+        if lacks_variables(self.account.state["contents"], sid, variables):
+            raise Invalid("21656", "The ContentVariables Parameter is Invalid")
 
     def question(self, request: Request) -> Attempt | None:
         """Only messages count."""

@@ -1,18 +1,21 @@
-"""Twilio's account and its WhatsApp senders, as the Senders API (v2) tells and changes them."""
+"""Twilio's account: its WhatsApp senders, as the Senders API (v2) tells and changes them, and its templates."""
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from infra.local.http_server import Request, Response, json_response
 from infra.local.identity import Identity
 from infra.local.simulators.account import Account, State
+from infra.local.simulators.templates import TWILIO_CONTENTS
 from infra.local.simulators.twilio_log import VERSION
 
 ACCOUNT = re.compile(rf"/{VERSION}/Accounts/([^/]+)\.json")
+CONTENTS = "/v1/ContentAndApprovals"
 SENDERS = "/v2/Channels/Senders"
 SENDER = re.compile(rf"{SENDERS}/(\w+)")
 OPTION = re.compile(
@@ -25,7 +28,7 @@ WEBHOOK = (
 
 
 class TwilioAccount(Account):
-    """One account with one sender; its state holds `status` and `senders` by their sid."""
+    """One account with one sender; its state holds `status`, `senders` by their sid, and `contents`."""
 
     def __init__(self, identity: Identity, gateway_url: str) -> None:
         self._identity, self._hook = identity, f"{gateway_url}/webhooks/twilio"
@@ -34,7 +37,7 @@ class TwilioAccount(Account):
     def owns(self, request: Request) -> bool:
         """Whether this is a call about the account."""
         path = request.path
-        return path == SENDERS or bool(ACCOUNT.fullmatch(path) or SENDER.fullmatch(path))
+        return path in (SENDERS, CONTENTS) or bool(ACCOUNT.fullmatch(path) or SENDER.fullmatch(path))
 
     def answer(self, request: Request) -> Response:
         """Answer a caller whose credentials are right."""
@@ -46,6 +49,8 @@ class TwilioAccount(Account):
             return json_response(200, {"sid": match[1], "status": self.state["status"], "type": "Full"})
         if self.refuse == "rights":
             return _error(403, 20003, "Permission denied")
+        if request.path == CONTENTS:
+            return json_response(200, self._contents(dict(parse_qsl(request.query))))
         senders = self.state["senders"]
         match = SENDER.fullmatch(request.path)
         if match is None:
@@ -59,6 +64,13 @@ class TwilioAccount(Account):
         """Whether a sender's webhook leads there."""
         hooks = [sender.get("webhook", {}).get("callback_url", "") for sender in self.state["senders"].values()]
         return any(hook.partition("#")[0] == self._hook for hook in hooks)
+
+    def _contents(self, asked: dict[str, str]) -> dict[str, Any]:
+        contents, size, page = self.state["contents"], int(asked.get("PageSize") or 50), int(asked.get("Page") or 0)
+        following = f"https://content.twilio.com{CONTENTS}?PageSize={size}&Page={page + 1}"
+        is_last = (page + 1) * size >= len(contents)
+        meta = {"page": page, "page_size": size, "next_page_url": None if is_last else following, "key": "contents"}
+        return {"contents": contents[page * size : (page + 1) * size], "meta": meta}
 
     def _set(self, sid: str, request: Request) -> Response:
         try:
@@ -90,7 +102,7 @@ class TwilioAccount(Account):
             "offline_reasons": None,
             "url": f"https://messaging.twilio.com{SENDERS}/{sid}",
         }
-        return {"status": "active", "senders": {sid: sender}}
+        return {"status": "active", "senders": {sid: sender}, "contents": copy.deepcopy(TWILIO_CONTENTS)}
 
 
 def _page(senders: State) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ventana.api import (
     parked,
     problems,
     system,
+    templates,
 )
 from ventana.api.bodies import Api
 from ventana.api.console import Console
@@ -41,6 +42,7 @@ def make_app(services: Services, documented: bool = False, console: Path | None 
         inbox,
         changes,
         addresses,
+        templates,
         overview,
         parked,
         dead_letters,

@@ -23,6 +23,7 @@ from ventana.providers.base import (
     Provider,
     RawRequest,
     Settling,
+    Templating,
 )
 
 PROVIDERS: Mapping[str, str] = {
@@ -80,6 +81,11 @@ def connecting_named(name: str) -> Connecting | None:
 def probing_named(name: str) -> Probing | None:
     """How to try whether a provider's webhooks are taken; None where there is no such provider, or no way to try."""
     return cast("Probing | None", _optional(name, "probe"))
+
+
+def templating_named(name: str) -> Templating | None:
+    """How to ask a provider for its approved templates; None where there is no such provider, or it sends none."""
+    return cast("Templating | None", _optional(name, "templates"))
 
 
 def _optional(name: str, part: str) -> ModuleType | None:

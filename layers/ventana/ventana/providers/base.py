@@ -6,7 +6,7 @@ A provider is one folder with the files `signature.py` (verify), `parse.py` (par
 `reconcile.py` (Listing) where it tells what it took for us, `settle.py` (Settling) where it tells what became of one
 send, `indicate.py` (Indications) where it shows that we read or write, `media.py` (Files) where it keeps files,
 `lookup.py` (Contacts) where it knows who a contact is, `connect.py` (Connecting) with `probe.py` (Probing) where an
-account is to be connected to us.
+account is to be connected to us, `templates.py` (Templating) where it tells which templates of ours were approved.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ventana.content import Content
     from ventana.providers.connecting import Finding, Probe, Setting
     from ventana.providers.fetching import MediaSource
+    from ventana.providers.templating import OfferedTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +221,15 @@ class Probing(Protocol):
 
     def probes(self, origin: str, secrets: ProviderSecrets) -> list[Probe]:
         """Harmless webhooks, signed as the provider signs them, and one that nobody signed; sends nothing."""
+
+
+class Templating(Protocol):
+    """The optional capability of a provider's `templates.py`: telling which templates it has approved for us."""
+
+    CALLS_PER_SECOND: float
+
+    def offered(self, secrets: ProviderSecrets, http: Transport) -> Iterator[OfferedTemplate]:
+        """List all approved templates that can be filled in with texts and links.
+
+        Raises ListingFailed where the provider does not tell all of them, Unavailable where asking again may help.
+        """

@@ -38,7 +38,7 @@ def access(graph: Graph, secrets: ProviderSecrets) -> Access:
     if valid is not None:
         told = inspected[valid] or {}
         found.token, found.app = tokens[valid], found.app or text(told.get("app_id"))
-        found.wabas = secrets.optional("waba_ids") or _wabas(told)
+        found.wabas = secrets.optional("waba_ids") or wabas_of(told)
         found.findings += _rights(told)
     if found.app:
         found.findings += _secrets(graph, found, app_secrets)
@@ -72,7 +72,7 @@ def _rights(told: Object) -> Iterator[Finding]:
         yield Finding("warning", "the access token has an end: from then on nothing is sent", NEW_TOKEN, "credentials")
 
 
-def _wabas(told: Object) -> tuple[str, ...]:
+def wabas_of(told: Object) -> tuple[str, ...]:
     """Those that the token was given for; a token for all of a business names none."""
     scopes = [an_object(scope) for scope in objects(told.get("granular_scopes"))]
     named = [

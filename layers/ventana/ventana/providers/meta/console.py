@@ -1,4 +1,4 @@
-"""What the Graph API tells of our app, its tokens, its subscriptions and its numbers, and how a subscription is set.
+"""What the Graph API tells of our app, its tokens, subscriptions, numbers and templates; how a subscription is set.
 
 https://developers.facebook.com/docs/graph-api/reference/app/subscriptions and
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override. An app acts with a token of
@@ -24,6 +24,7 @@ from ventana.secrets import ProviderSecrets
 FORM = "application/x-www-form-urlencoded"
 WHATSAPP = "whatsapp_business_account"
 OF_NUMBERS = "id,status,quality_rating,platform_type,code_verification_status,webhook_configuration"
+OF_TEMPLATES = "id,name,language,status,category,components,parameter_format"
 PASSING = (Throttled, Unreachable, Uncertain)
 NOT_ACCEPTED = frozenset({"101", "102", "104", "190"})
 """Codes for tokens, and so for app secrets, that are none."""
@@ -103,6 +104,11 @@ class Graph:
         return self._told(
             "GET", f"{_part(waba)}/phone_numbers?{urlencode({'fields': OF_NUMBERS, 'limit': 100})}", token
         )
+
+    def templates(self, waba: str, token: str, after: str = "") -> Told:
+        """A page of the WABA's approved templates, from the one behind `after` on."""
+        asked = {"fields": OF_TEMPLATES, "status": "APPROVED", "limit": 100, **({"after": after} if after else {})}
+        return self._told("GET", f"{_part(waba)}/message_templates?{urlencode(asked)}", token)
 
     def _told(self, method: str, path: str, token: str, content_type: str = "", body: str = "") -> Told:
         headers = {"authorization": f"Bearer {token}", **({"content-type": content_type} if content_type else {})}

@@ -1,4 +1,4 @@
-"""What Twilio's API tells of an account and its WhatsApp senders, and how a sender's webhooks are set.
+"""What Twilio's API tells of an account, its WhatsApp senders and templates, and how a sender's webhooks are set.
 
 https://www.twilio.com/docs/whatsapp/api/senders (v2): senders are listed by channel, and changed with JSON; a change is
 answered with 202 and takes a moment, in which the sender is `ONLINE:UPDATING`.
@@ -17,7 +17,9 @@ from ventana.providers.twilio.credentials import basic_of
 
 ACCOUNTS = "https://api.twilio.com/2010-04-01/Accounts"
 SENDERS = "https://messaging.twilio.com/v2/Channels/Senders"
+CONTENTS = "https://content.twilio.com/v1/ContentAndApprovals"
 MOST_PAGES = 20
+MOST_CONTENT_PAGES = 200
 
 
 class Told(Answer):
@@ -45,7 +47,7 @@ class Console:
     def senders(self) -> tuple[Told, list[Object]]:
         """The last answer, and the WhatsApp senders; all of them where that answer is fine."""
         found: list[Object] = []
-        for told in self._pages(f"{SENDERS}?Channel=whatsapp&PageSize=50"):
+        for told in self._pages(SENDERS, "Channel=whatsapp&PageSize=50"):
             found += [sender for sender in map(an_object, objects(told.content.get("senders"))) if sid_of(sender)]
         return told, found
 
@@ -57,13 +59,18 @@ class Console:
         """Change where the sender's webhooks go."""
         return self._told("POST", f"{SENDERS}/{quote(sid, safe='')}", {"webhook": webhook})
 
-    def _pages(self, url: str) -> Iterator[Told]:
-        for _ in range(MOST_PAGES):
+    def contents(self) -> Iterator[Told]:
+        """Pages of the account's Content templates, each with WhatsApp's decision about it."""
+        return self._pages(CONTENTS, "PageSize=50", MOST_CONTENT_PAGES)
+
+    def _pages(self, path: str, query: str, most: int = MOST_PAGES) -> Iterator[Told]:
+        url = f"{path}?{query}"
+        for _ in range(most):
             told = self._told("GET", url)
             yield told
             paging = [part for part in map(an_object, told.content.values()) if "next_page_url" in part]
             url = text(paging[0]["next_page_url"]) if paging else ""
-            if not url.startswith(f"{SENDERS}?"):  # the last page, or one to which our credentials must not go
+            if not url.startswith(f"{path}?"):  # the last page, or one to which our credentials must not go
                 return
 
     def _told(self, method: str, url: str, content: Object | None = None) -> Told:
