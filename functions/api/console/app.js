@@ -2,7 +2,6 @@
 import { get } from "./api.js";
 import { preferred, speak, t } from "./i18n.js";
 import { ConversationList, keptFilters } from "./inbox_list.js";
-import { listen } from "./keys.js";
 import { start } from "./live.js";
 import { applyTheme } from "./preferences.js";
 import { takeFromAddress, token } from "./session.js";
@@ -11,11 +10,13 @@ import { state, tell, watch } from "./state.js";
 import { html, render } from "./view.js";
 
 let begun = false;
+let drawn = false;
 const root = document.getElementById("app");
 
 async function begin() {
   applyTheme();
   takeFromAddress();
+  if (token()) first();
   const [config] = await Promise.all([fetch("config.json", { cache: "no-cache" }).then((answer) => answer.json()), speak(preferred())]);
   state.config = config;
   await signIn();
@@ -23,7 +24,6 @@ async function begin() {
   addEventListener("hashchange", rerouted);
   watch(["session"], () => draw());
   watch(["texts"], () => title());
-  listen();
   await draw();
 }
 
@@ -41,22 +41,35 @@ async function signIn() {
   state.signedIn = way.kind !== "none" && Boolean(token());
 }
 
+/** Ask for the first page at once, while the rest of the page is still on its way. */
+function first() {
+  state.list = new ConversationList(keptFilters());
+  state.list.load();
+}
+
+/** Draw in place of what index.html shows meanwhile. */
+function show(view) {
+  if (!drawn) root.replaceChildren();
+  drawn = true;
+  render(view, root);
+}
+
 async function draw() {
   if (!state.signedIn) {
     begun = false;
     state.thread?.stop();
     Object.assign(state, { thread: null, list: null, cursor: null, me: { known: false, name: "", may_write: false } });
     const { SignIn } = await import("./sign_in.js");
-    return render(html`<${SignIn} onToken=${signedIn} />`, root);
+    return show(html`<${SignIn} onToken=${signedIn} />`);
   }
   if (begun) return undefined;
   begun = true;
-  state.list = new ConversationList(keptFilters());
-  state.list.load();
+  if (!state.list) first();
   start();
   know();
-  render(html`<${Shell} />`, root);
+  show(html`<${Shell} />`);
   title();
+  import("./keys.js").then(({ listen }) => listen(), () => {});
   return undefined;
 }
 
@@ -103,5 +116,5 @@ function title() {
 
 begin().catch(async () => {
   const { SignIn } = await import("./sign_in.js");
-  render(html`<${SignIn} broken onToken=${() => location.reload()} />`, root);
+  show(html`<${SignIn} broken onToken=${() => location.reload()} />`);
 });

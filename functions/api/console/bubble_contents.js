@@ -1,8 +1,7 @@
 // What a message shows inside its bubble, by its kind.
-import { plain } from "./hostile.js";
+import { plain, safe } from "./text.js";
 import { number, t } from "./i18n.js";
 import { Icon } from "./icons.js";
-import { safe } from "./links.js";
 import { MediaFile } from "./media.js";
 import { Words } from "./parts.js";
 import { html } from "./view.js";

@@ -2,7 +2,7 @@
 import { post } from "./api.js";
 import { Contents } from "./bubble_contents.js";
 import { reasonOf, remedies } from "./errors.js";
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 import { clock, known, moment, t } from "./i18n.js";
 import { Icon, Tick } from "./icons.js";
 import { now } from "./clock.js";

@@ -2,7 +2,7 @@
 import { post } from "./api.js";
 import { everySecond, now } from "./clock.js";
 import { forget, keyOf, kept, keep } from "./drafts.js";
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 import { moment, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { soon } from "./live.js";

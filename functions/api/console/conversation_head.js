@@ -1,6 +1,6 @@
 // The head of a conversation: who it is with, how long the window stays open, what is done with it.
 import { post, put, remove } from "./api.js";
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 import { known, moment, t } from "./i18n.js";
 import { Icon, ProviderMark } from "./icons.js";
 import { soon } from "./live.js";

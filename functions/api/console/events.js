@@ -1,5 +1,5 @@
 // What was done with a conversation, in a line between its messages.
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 import { clock, known, rich, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Name, When, Words } from "./parts.js";

@@ -5,7 +5,11 @@ import { state, tell } from "./state.js";
 
 const WRITING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
 
+let listening = false;
+
 export function listen() {
+  if (listening) return;
+  listening = true;
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !state.signedIn || document.querySelector("dialog[open]")) return;
     const writing = event.target.closest?.(WRITING);

@@ -1,6 +1,6 @@
 // What waits for an operator: items that were not understood, with replay, and dead letters, with redrive.
 import { get, post } from "./api.js";
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 import { duration, moment, number, t } from "./i18n.js";
 import { Icon, ProviderMark } from "./icons.js";
 import { Failed, providerName } from "./parts.js";

@@ -2,7 +2,7 @@
 import { get, query } from "./api.js";
 import { Options } from "./bubble_contents.js";
 import { forget, keyOf } from "./drafts.js";
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 import { t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Failed, Spinner, Words } from "./parts.js";

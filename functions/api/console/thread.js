@@ -4,7 +4,7 @@ import { now } from "./clock.js";
 import { soon } from "./live.js";
 import { say, state, tell } from "./state.js";
 import { t } from "./i18n.js";
-import { plain } from "./hostile.js";
+import { plain } from "./text.js";
 
 /** Open a conversation, or none. */
 export function open(id) {
