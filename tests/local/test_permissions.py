@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+from uuid import uuid4
 
 import boto3
 import psycopg
@@ -169,6 +170,7 @@ def test_every_function_may_do_what_it_does_and_nothing_else(office: Office) -> 
     turns_are_postponed(office)
     the_sweep_finds_what_is_due(office)
     lost_messages_are_recovered(office)
+    dead_letters_come_back(office)
     the_database_is_away(office)
     office.invoke("HealthCheck")
 
@@ -242,6 +244,26 @@ def lost_messages_are_recovered(office: Office) -> None:
     office.held_for("twilio", "+525562000001")
     office.write("twilio", "+525562000001", expected=0, lose=True)
     office.invoke("Reconcile", grace_seconds=0)
+
+
+def dead_letters_come_back(office: Office) -> None:
+    """Entries that tell whoever gets them again of nothing that there is."""
+    nobody, sqs = str(uuid4()), own_client(office.system.state)
+    contact = {"provider": "kommo", "business_address": "1", "contact_id": "1"}
+    entries = {
+        "send": ("SendDeadLetterQueue.fifo", nobody),
+        "spill": ("SpillDeadLetterQueue.fifo", json.dumps({"object": "spill/nothing.json"})),
+        "lookup": ("LookupDeadLetterQueue.fifo", json.dumps(contact)),
+        "media": ("MediaDeadLetterQueue", json.dumps({"message_id": nobody, "place": 0})),
+    }
+    for name, body in entries.values():
+        order = {"MessageGroupId": nobody, "MessageDeduplicationId": nobody} if name.endswith(".fifo") else {}
+        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"], MessageBody=body, **order)
+    status, waiting = office.system.api.call("GET", "/v1/dead-letters")
+    assert (status, {each["queue"]: each["messages"] for each in waiting["queues"]}) == (200, dict.fromkeys(entries, 1))
+    for queue in entries:
+        answer = office.system.api.call("POST", f"/v1/dead-letters/{queue}/redrive", {})
+        assert answer == (202, {"queue": queue, "moved": 1, "left": 0})
 
 
 def the_database_is_away(office: Office) -> None:
