@@ -29,6 +29,9 @@ from tests.conftest import as_application
 from ventana import schema
 from ventana.schema import backfill
 from ventana.schema.backfill import NOBODY
+from ventana.schema.conversation_lists import NEWEST as NEWEST_CONVERSATION
+from ventana.schema.conversation_lists import Place, Wanted
+from ventana.schema.conversation_lists import _parameters as of_list
 from ventana.schema.message_pages import NEWEST
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,10 @@ select md5('p' || n)::uuid, 'meta', case when n % 3 = 0 then 'poison' else 'noti
   from generate_series(0, {conversations}) n;
 insert into parked_statuses (provider, provider_message_id, status, item)
 select 'meta', 'unknown' || n, 'read', '{}' from generate_series(1, {conversations}) n;
+insert into customer_words (conversation_id, words)
+select id, customer_words_v1(contact_name, contact_email, phone) from kommo_conversations;
+insert into conversation_reads (conversation_id, seen_user_messages, seen_at)
+select id, 4, last_message_at from kommo_conversations;
 insert into message_templates (provider, address, id, name, language, body, send, refreshed_at)
 select p, 'address' || a, 'template' || n, 'name' || n, 'es', 'Hola', '{}', now()
   from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 19) a, generate_series(0, 19) n;
@@ -169,6 +176,14 @@ PAGE: dict[str, Any] = {
 }
 LATER_PAGE = {**PAGE, "at": NOW - 50 * DAY, "scan": 51, "rows": 51}
 PAGE |= {"scan": 51, "rows": 51}
+MIDDLE = Place(NOW - 50 * DAY, "00000000-0000-0000-0000-000000000000")
+
+
+def listing(after: Place = NEWEST_CONVERSATION, **wanted: Any) -> dict[str, Any]:
+    """A page of fifty conversations."""
+    return of_list(Wanted(**wanted), 50, after, NOW, MINUTE, ["kommo", "meta", "twilio"], 5_000)
+
+
 ALL_PARKED = {"provider": None, "kind": None, "limit": 50}
 ITEM = {
     "kind": "message",
@@ -227,13 +242,33 @@ CASES: Mapping[str, list[Parameters]] = {
     "backfill.NEXT + SEEN + JUDGED + READ": [{"after": NOBODY, "rows": 20, "now": NOW}],
     "backfill.THESE + SEEN + JUDGED + READ": [{"ids": [OLD], "now": NOW}],
     "backfill.HELD + JUDGED + WRITE": [{"told": json.dumps([]), "now": NOW}],
-    "conversations.LIST": [
-        {"provider": None, "status": None, "limit": 50},
-        {"provider": "meta", "status": None, "limit": 50},
-        {"provider": None, "status": "escalated", "limit": 50},
-        {"provider": "meta", "status": "active", "limit": 50},
-        {"provider": "meta", "status": "closed", "limit": 50},
+    "bubbles.PAGE": [{"conversation_id": OLD, "at": NEWEST.at, "id": NEWEST.id, "rows": 51}],
+    "bubbles.SOME": [{"conversation_id": OLD, "ids": [RECEIVED, SENT]}],
+    "changes.SINCE": [
+        {"since": NOW + HOUR, "conversation_id": OLD, "most": 2_000},
+        {"since": NOW - MINUTE, "conversation_id": None, "most": 100},
     ],
+    "changes.RECEIVED": [{"conversation_id": OLD, "since": NOW - MINUTE}],
+    "changes.HISTORY": [{"conversation_id": OLD, "since": NOW - MINUTE}],
+    "changes.NOW": [[]],
+    "conversation_lists.OF_IDS": [{"ids": [OLD, conversation(1)]}],
+    "conversation_lists.LIST": [
+        listing(),
+        listing(MIDDLE),
+        listing(window="open"),
+        listing(MIDDLE, window="shut"),
+        listing(waiting=True),
+        listing(assigned_to="nobody"),
+    ],
+    "conversation_lists.LIST_BY_STATUS": [
+        listing(provider="meta"),
+        listing(MIDDLE, status="escalated"),
+        listing(provider="meta", status="active"),
+        listing(MIDDLE, provider="meta", status="closed"),
+        listing(provider="twilio", window="open"),
+    ],
+    "conversation_lists.LIST_CLOSING": [listing(window="closing"), listing(MIDDLE, window="closing")],
+    "conversation_lists.LIST_FOUND": [listing(q=q) for q in ("ana", "hola", "nothing", "+5511900000004", "0004")],
     "conversations.ONE": [[OLD]],
     "conversations.STATISTICS": [[]],
     "dispatch.CLAIM": [[QUEUED, "reply", PACES, MINUTE, MINUTE, None], [SENT, "reply", PACES, MINUTE, MINUTE, None]],
@@ -259,6 +294,7 @@ CASES: Mapping[str, list[Parameters]] = {
     "lookups.POSTPONE": [["kommo", "contact5", MINUTE, HOUR, None]],
     "lookups.PAUSE": [["kommo", "address1", "contact5", MINUTE, HOUR, None]],
     "media.QUEUE": [[100, MINUTE, None]],
+    "media.COPY": [[RECEIVED, 0]],
     "media.CLAIM": [[RECEIVED, 0, MINUTE, 12, None]],
     "media.FINISH": [[RECEIVED, 0, 1, "stored", "s3://x", "image/png", 1, None, None, 12, None]],
     "message_pages.UNFINISHED": [{**PAGE, "status": "queued"}],
@@ -285,6 +321,7 @@ CASES: Mapping[str, list[Parameters]] = {
     "reconcile.FINISH": [["twilio", NOW]],
     "reconcile.KNOWN": [["twilio", [f"message{number}" for number in range(0, 300, 3)]]],
     "sends.HELD": [[100]],
+    "reads.SEE": [[OLD, None]],
     "sends.UNCERTAIN": [[None, MINUTE]],
     "settle.CANCEL": [[QUEUED, "ana", None]],
     "settle.RETRY": [[FAILED, "ana", DAY, MINUTE, None]],
@@ -316,6 +353,12 @@ NO_CASE = {
     "backfill.THESE": "the beginning of a statement",
     "backfill.HELD": "the beginning of a statement",
     "backfill.READ": "the end of a statement",
+    "bubbles.OWN": "the beginning of a statement",
+    "bubbles.NEWEST_FIRST": "a part of a statement",
+    "bubbles.THESE": "a part of a statement",
+    "conversation_lists.FOUND": "a part of a statement",
+    "conversation_lists.LOOK": "the beginning of a statement",
+    "conversation_lists.SEARCH": "the beginning of a statement",
     "message_pages.OWN": "the beginning of a statement",
     "message_pages.LATEST": "the beginning of a statement",
     "readiness.UNFINISHED": "the runner's own table, of one row for each migration",
@@ -337,11 +380,10 @@ ALL = CONVERSATIONS + CONVERSATIONS // 10
 MUCH: Mapping[str, Much] = {
     "backfill.LEFT": Much("counts what is left to do, once, by an index", ALL),
     "conversations.STATISTICS": Much("the view counts all conversations of each provider", ALL, scans=True),
-    "conversations.LIST": Much(
-        "one status of all providers is found by the seed's index on it, which has no order, and others are left out on"
-        " the way along the index that has one: an index for each filter would be written with each message",
-        CONVERSATIONS // 3,
-    ),
+    "conversation_lists.LIST": Much("who waits, and whose window is open, no index tells", 5_000 + 1_000),
+    "conversation_lists.LIST_BY_STATUS": Much("the same; or each status by itself, and put in order", 20_000),
+    "conversation_lists.LIST_CLOSING": Much("all that close within the hour, and the messages of a page", 2_000),
+    "conversation_lists.LIST_FOUND": Much("what is latest of what is found, two hundred of each", 5_000),
     "inbound.RECORD_INBOUND": Much(
         "two conversations become one, which is rare, and the server looks for sends of the one that goes, in all"
         " phases: an index for that would be written at each step of each send",
