@@ -4,6 +4,7 @@ drop function keep_customer_words();
 drop function see_conversation_v1(uuid, timestamptz);
 drop function conversations_in_order_v1(text[], text[], timestamptz, uuid, integer);
 drop function search_conversations_v1(text, integer);
+drop function search_customers_v1(tsquery, integer);
 drop function search_messages_v1(tsquery, integer);
 drop function customer_query_v1(text);
 drop function customer_words_v1(text, text, text);

@@ -102,23 +102,46 @@ begin
 end;
 $$;
 
+-- Conversations whose customer has these words, the latest p_limit. What many have, as the code of a country, is found
+-- among the latest conversations; else all that have it are looked at, up to 20,000: there may be later ones than those
+-- where more have it, and yet not many of the latest.
+create function search_customers_v1(p_question tsquery, p_limit integer)
+returns table (conversation_id uuid) language plpgsql stable security definer
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set search_path from current as $$
+declare
+    v_latest uuid[] := array(
+        select l.id
+          from (select c.id, c.last_message_at from kommo_conversations c
+                 where c.last_message_at is not null order by c.last_message_at desc limit 1000) l
+          join customer_words w on w.conversation_id = l.id
+         where w.words @@ p_question order by l.last_message_at desc limit p_limit);
+begin
+    if cardinality(v_latest) >= p_limit then
+        return query select unnest(v_latest);
+        return;
+    end if;
+    return query
+        select c.id
+          from (select unnest(v_latest) as id
+                union
+                (select w.conversation_id from customer_words w where w.words @@ p_question limit 20000)) h
+          join kommo_conversations c on c.id = h.id
+         order by c.last_message_at desc nulls last limit p_limit;
+end;
+$$;
+
 -- Conversations by words of their customer's name, phone or e-mail, then those by the text of a message, the latest
 -- p_limit of each.
 create function search_conversations_v1(p_text text, p_limit integer)
 returns table (conversation_id uuid, message_id uuid) language plpgsql stable security definer
-set plan_cache_mode = force_custom_plan set search_path from current as $$
+set search_path from current as $$
 declare
     v_customer tsquery := customer_query_v1(p_text);
     v_message tsquery := websearch_to_tsquery('spanish', p_text);
 begin
     if v_customer is not null then
-        return query
-            (select c.id, null::uuid from customer_words w join kommo_conversations c on c.id = w.conversation_id
-              where w.words @@ v_customer and c.last_message_at is not null
-              order by c.last_message_at desc limit p_limit)
-            union all
-            (select c.id, null::uuid from kommo_conversations c join customer_words w on c.id = w.conversation_id
-              where w.words @@ v_customer and c.last_message_at is null limit p_limit);
+        return query select s.conversation_id, null::uuid from search_customers_v1(v_customer, p_limit) s;
     end if;
     if querytree(v_message) not in ('', 'T') then  -- else it asks for what is not there: an index knows no such thing
         return query select s.conversation_id, s.message_id from search_messages_v1(v_message, p_limit) s;
@@ -186,8 +209,8 @@ $$;
 
 -- Everybody may call a new function unless it is said otherwise.
 revoke execute on function
-    words_of_v1, customer_words_v1, customer_query_v1, search_messages_v1, search_conversations_v1,
-    conversations_in_order_v1, see_conversation_v1, keep_customer_words
+    words_of_v1, customer_words_v1, customer_query_v1, search_messages_v1, search_customers_v1,
+    search_conversations_v1, conversations_in_order_v1, see_conversation_v1, keep_customer_words
 from public;
 
 -- step: words are kept from now on

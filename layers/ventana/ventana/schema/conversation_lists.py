@@ -100,7 +100,7 @@ SOON: LiteralString = """ c.id = any(array(
 """
 CLOSING_SOON: LiteralString = "(select" + ANY + SOON + AFTER + ORDER + ")"
 FOUND: LiteralString = (
-    "select" + ANY + " c.id in (select id from found) and (" + AFTER + "or" + NEVER + ")"  # noqa: S608 - as above
+    "select" + ANY + " c.id = any(array(select id from found)) and (" + AFTER + "or" + NEVER + ")"  # noqa: S608 - as above
 )
 SEARCH: LiteralString = """
 with found as materialized (
