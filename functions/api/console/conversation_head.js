@@ -79,8 +79,9 @@ export class ConversationHead extends Component {
       <//>
       ${button("escalate", () => this.dialog("escalate"))}
       ${status !== "resolved" && status !== "closed" && button("resolve", change("resolve"))}
-      ${status !== "active" && button("reopen", change("reopen"))}
+      ${(status === "resolved" || status === "closed") && button("reopen", change("reopen"))}
       <${Menu} label=${t("do.more")} icon="more" test="more">
+        ${status === "escalated" && html`<button data-test="reopen" disabled=${busy} onClick=${change("reopen")}>${t("do.calm")}</button>`}
         ${status !== "closed" && html`<button data-test="close" disabled=${busy} onClick=${change("close")}>${t("do.close")}</button>`}
         <button data-test="opt-out" disabled=${busy} onClick=${optOut}>${t(conversation.opted_out_at ? "do.opt_in" : "do.opt_out")}</button>
       <//>

@@ -55,6 +55,8 @@ class Lazy extends Component {
   }
 }
 
+const WIDE = matchMedia("(min-width: 1101px)");
+
 export class Shell extends Watcher {
   state = { filters: false, help: false };
 
@@ -66,6 +68,7 @@ export class Shell extends Watcher {
     super.componentDidMount();
     this.unhelp = watch(["help"], () => this.setState({ help: true }));
     this.follow();
+    WIDE.addEventListener("change", this.resized);
     (window.requestIdleCallback || setTimeout)(() => LAZY.conversation().catch(() => {}));
   }
 
@@ -76,7 +79,10 @@ export class Shell extends Watcher {
   componentWillUnmount() {
     super.componentWillUnmount();
     this.unhelp();
+    WIDE.removeEventListener("change", this.resized);
   }
+
+  resized = () => this.setState({ filters: false });
 
   /** Have the conversation open that the address names. */
   async follow() {
@@ -112,7 +118,7 @@ function Side({ view }) {
   return html`<aside class="side">
     <div class="brand"><${Mark} /><span>Ventana</span></div>
     <nav class="nav" aria-label=${t("nav.title")}>${place("inbox", "#/")}${place("overview", "#/overview")}${state.config.local && place("playground", "#/playground")}</nav>
-    ${view === "inbox" && html`<${Filters} />`}
+    ${view === "inbox" && WIDE.matches && html`<${Filters} />`}
     <${Preferences} />
   </aside>`;
 }

@@ -176,6 +176,7 @@ export default {
   "do.escalate": "Escalate",
   "do.resolve": "Resolve",
   "do.reopen": "Reopen",
+  "do.calm": "Back to active",
   "do.close": "Close conversation",
   "do.more": "More",
   "do.opt_out": "Note: wants no messages",

@@ -176,6 +176,7 @@ export default {
   "do.escalate": "Escalar",
   "do.resolve": "Resolver",
   "do.reopen": "Reabrir",
+  "do.calm": "Volver a activa",
   "do.close": "Cerrar conversación",
   "do.more": "Más",
   "do.opt_out": "Anotar: no quiere mensajes",

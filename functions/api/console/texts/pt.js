@@ -176,6 +176,7 @@ export default {
   "do.escalate": "Escalar",
   "do.resolve": "Resolver",
   "do.reopen": "Reabrir",
+  "do.calm": "Voltar a ativa",
   "do.close": "Encerrar conversa",
   "do.more": "Mais",
   "do.opt_out": "Anotar: não quer mensagens",
