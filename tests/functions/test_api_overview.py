@@ -83,6 +83,15 @@ def test_the_funnel_and_its_failures(call: Api, rows: Rows) -> None:
     ]
 
 
+def test_an_event_that_is_published_late_does_not_widen_the_funnel(call: Api, rows: Rows) -> None:
+    """What is told to be read was sent, whatever the bus has not been told yet."""
+    counted(rows, HOUR, accepted=1, sent=1, delivered=2, read=3)
+    counted(rows, HOUR, "meta", accepted=5, sent=4, delivered=3, read=2)
+    _, shown = call("GET", "/v1/overview")
+    assert shown["funnel"] == {"accepted": 8, "sent": 7, "delivered": 6, "read": 5, "failed": 0}
+    assert {row["provider"]: row["sent"] for row in shown["series"] if row["sent"]} == {"twilio": 3, "meta": 4}
+
+
 def test_windows_are_open_closing_and_shut(call: Api, rows: Rows) -> None:
     for number, hours in enumerate((1, 5, 23.5, 25, 100)):
         a_conversation(rows, phone=f"+55119876543{number:02}", hours_ago=hours)

@@ -136,6 +136,20 @@ def test_what_is_delivered_later_counts_for_the_hour_in_which_it_was_sent(databa
     assert counted(database) == [Flow(HOUR_0, "twilio", received=1, accepted=1, sent=1, delivered=1, read=1)]
 
 
+@pytest.mark.parametrize("order", list(permutations(("sent", "delivered", "read"))))
+def test_events_that_are_published_in_any_order_come_to_the_same(database: Database, order: tuple[str, ...]) -> None:
+    """Whoever had claimed one may have died: the sweep publishes it minutes after those that came behind it."""
+    message_id = went(database)
+    for number, status in enumerate(("sent", "delivered", "read")):
+        report(database, message_id, status, NOW + number * HOUR)
+    rows(database, "create table later as select * from events where detail ->> 'status' = any(%s)", list(order))
+    rows(database, "delete from events where detail ->> 'status' = any(%s)", list(order))
+    for status in order:
+        rows(database, "insert into events select * from later where detail ->> 'status' = %s", status)
+        counted(database)
+    assert counted(database) == [Flow(HOUR_0, "twilio", received=1, accepted=1, sent=1, delivered=1, read=1)]
+
+
 def test_what_ends_without_being_sent_was_accepted(database: Database) -> None:
     to = conversation(database)
     failed, cancelled, _expired = (answer(database, to, expires_in=10 * MINUTE) for _ in range(3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -53,7 +53,7 @@ def _overview(services: Services, within: views.Range, now: datetime) -> views.O
     if step == "day":
         begun = begun.replace(hour=0)
     since = begun - (number - 1) * STEPS[step]
-    found = flows(database, since, step)
+    found = [_whole(flow) for flow in flows(database, since, step)]
     providers, last = statistics(database), progress(database)
     return views.Overview(
         range=within,
@@ -84,6 +84,13 @@ def _windows(database: Database, providers: Sequence[ProviderStatistics], now: d
         # The two were counted one after the other.
         found.append(views.Windows(provider.provider, is_open, closing, max(provider.total - is_open, 0)))
     return found
+
+
+def _whole(flow: Flow) -> Flow:
+    """What was read was delivered, and so on, also while the event that told so is still to be published."""
+    delivered = max(flow.delivered, flow.read)
+    sent = max(flow.sent, delivered)
+    return replace(flow, delivered=delivered, sent=sent, accepted=max(flow.accepted, sent))
 
 
 def _series(steps: Sequence[datetime], found: Sequence[Flow]) -> list[views.Point]:
