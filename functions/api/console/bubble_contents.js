@@ -4,6 +4,7 @@ import { number, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { MediaFile } from "./media.js";
 import { Words } from "./parts.js";
+import { SentTemplate } from "./sent_template.js";
 import { html } from "./view.js";
 
 const FILES = new Set(["image", "file", "voice", "audio", "video", "sticker"]);
@@ -107,12 +108,7 @@ function money({ item_price, currency }) {
   return `${number(Number(item_price) || 0)} ${plain(String(currency || ""), 4)}`;
 }
 
-function template({ content, template: sent }, details) {
-  const name = sent?.name || details.template?.name;
-  const titles = list(details.buttons).map((each) => each.text || each.title).filter(Boolean);
-  return html`<span class="kind-label"><${Icon} name="template" size=${14} />${t("kind.template")}${name ? html` · <bdi>${plain(name, 60)}</bdi>` : null}</span>
-    ${content && html`<${Words} text=${content} />`}<${Options} titles=${titles} />`;
-}
+const template = (bubble) => html`<${SentTemplate} bubble=${bubble} />`;
 
 function unsupported({ content }, { unsupported: what }) {
   const type = what?.type;

@@ -51,7 +51,12 @@ function Empty({ filtered }) {
 
 function Skeleton() {
   return html`<div class="rows" aria-busy="true" data-test="inbox-loading"><p class="unseen">${t("state.loading")}</p>
-    ${Array.from({ length: 12 }, (_, index) => html`<div class="row row-skeleton" key=${index} aria-hidden="true"><span class="avatar" /><span class="bone bone-a" /><span class="bone bone-b" /><span class="bone bone-c" /></div>`)}</div>`;
+    ${Array.from({ length: 12 }, (_, index) => html`<${Bones} key=${index} />`)}</div>`;
+}
+
+/** A row before it is there: in the list at first (`bone`), and at its end while more can be had (`ghost`). */
+function Bones({ kind = "bone" }) {
+  return html`<div class="row row-skeleton" aria-hidden="true"><span class="avatar" />${["a", "b", "c"].map((part) => html`<span class=${`${kind} bone-${part}`} />`)}</div>`;
 }
 
 class Search extends Component {
@@ -166,6 +171,7 @@ class Rows extends Component {
           ${rows.slice(first, last).map((row, index) => html`<li key=${row.id} aria-setsize=${total} aria-posinset=${first + index + 1}>
             <${InboxRow} row=${row} current=${row.id === current} words=${words} /></li>`)}
         </ul>
+        ${conversations.cursor && html`<div class="rows-end" style=${{ transform: `translateY(${rows.length * ROW}px)` }} aria-hidden="true"><${Bones} kind="ghost" /></div>`}
       </div>
     </div>`;
   }

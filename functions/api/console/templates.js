@@ -1,5 +1,4 @@
 // The template picker: approved templates, their parameters, and how it will look.
-import { get, query } from "./api.js";
 import { Options } from "./bubble_contents.js";
 import { forget, keyOf } from "./drafts.js";
 import { plain } from "./text.js";
@@ -7,6 +6,7 @@ import { t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Failed, Spinner, Words } from "./parts.js";
 import { explained } from "./problems.js";
+import { templatesOf } from "./sent_template.js";
 import { say, state } from "./state.js";
 import { fill, filledText } from "./template_values.js";
 import { Component, classes, html } from "./view.js";
@@ -21,7 +21,7 @@ export class Templates extends Component {
   load = async () => {
     this.setState({ failed: null });
     try {
-      const { templates } = await get(query("/v1/templates", { conversation_id: this.props.thread.id }));
+      const templates = await templatesOf(this.props.thread.id);
       this.setState({ templates, chosen: templates.length === 1 ? templates[0] : this.state.chosen });
     } catch (failed) {
       this.setState({ failed });
