@@ -1,6 +1,6 @@
 // Dialogs of what is done with a conversation: escalate, and give it to somebody.
-import { t } from "./i18n.js";
 import { Dialog } from "./dialog.js";
+import { t } from "./i18n.js";
 import { Component, html } from "./view.js";
 
 export class ActionDialog extends Component {

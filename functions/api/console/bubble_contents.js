@@ -1,10 +1,10 @@
 // What a message shows inside its bubble, by its kind.
-import { plain, safe } from "./text.js";
 import { number, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { MediaFile } from "./media.js";
 import { Words } from "./parts.js";
 import { SentTemplate } from "./sent_template.js";
+import { plain, safe } from "./text.js";
 import { html } from "./view.js";
 
 const FILES = new Set(["image", "file", "voice", "audio", "video", "sticker"]);

@@ -1,15 +1,15 @@
 // One message as a bubble: what it answers, what it says, reactions, how far it came, and what to do where it did not.
 import { post } from "./api.js";
 import { Contents } from "./bubble_contents.js";
+import { now } from "./clock.js";
 import { reasonOf, remedies } from "./errors.js";
-import { plain } from "./text.js";
 import { clock, known, moment, t } from "./i18n.js";
 import { Icon, Tick } from "./icons.js";
-import { now } from "./clock.js";
 import { soon } from "./live.js";
 import { When } from "./parts.js";
 import { explained } from "./problems.js";
 import { say, state, tell } from "./state.js";
+import { plain } from "./text.js";
 import { Component, classes, html } from "./view.js";
 import { windowAt } from "./windows.js";
 

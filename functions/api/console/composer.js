@@ -2,13 +2,13 @@
 import { post } from "./api.js";
 import { everySecond, now } from "./clock.js";
 import { forget, keyOf, kept, keep } from "./drafts.js";
-import { plain } from "./text.js";
 import { moment, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { soon } from "./live.js";
 import { Spinner } from "./parts.js";
 import { explained } from "./problems.js";
 import { say, state, watch } from "./state.js";
+import { plain } from "./text.js";
 import { Component, classes, createRef, html } from "./view.js";
 import { windowAt } from "./windows.js";
 

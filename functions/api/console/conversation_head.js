@@ -1,12 +1,12 @@
 // The head of a conversation: who it is with, how long the window stays open, what is done with it.
 import { post, put, remove } from "./api.js";
-import { plain } from "./text.js";
 import { known, moment, t } from "./i18n.js";
 import { Icon, ProviderMark } from "./icons.js";
 import { soon } from "./live.js";
 import { Name, WindowLeft, initials, providerName, whoOf } from "./parts.js";
 import { explained } from "./problems.js";
 import { say, state, tell } from "./state.js";
+import { plain } from "./text.js";
 import { Component, html } from "./view.js";
 
 export class ConversationHead extends Component {

@@ -1,8 +1,8 @@
 // What was done with a conversation, in a line between its messages.
-import { plain } from "./text.js";
 import { clock, known, rich, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Name, When, Words } from "./parts.js";
+import { plain } from "./text.js";
 import { html } from "./view.js";
 
 const ICONS = { noted: "note", escalated: "alarm", tagged: "tag", assigned: "person", resolved: "check" };

@@ -11,6 +11,8 @@ import { Component, Watcher, classes, createRef, html } from "./view.js";
 /** As high as a row is in styles.css; rows are placed by it. */
 export const ROW = 84;
 const BEYOND = 6;
+/** A template may be known by a number of the provider's only, which tells people nothing. */
+const NUMBER = /^HX[0-9a-f]{32}$/i;
 let list = null;
 
 export class Inbox extends Watcher {
@@ -184,8 +186,8 @@ export function shownList() {
 
 /** What a message says in one line, in words where it has none. */
 function previewOf(message) {
-  const text = plain(message.content, 160);
   const kind = message.content_type;
+  const text = kind === "template" && NUMBER.test(message.content) ? "" : plain(message.content, 160);
   if (text && (kind === "text" || kind === "interactive")) return text;
   const word = known(`kind.${kind}`) ? t(`kind.${kind}`) : kind;
   return text ? `${word} · ${text}` : word;

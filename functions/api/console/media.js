@@ -1,9 +1,9 @@
 // Files of a message: shown or offered through short-lived links that are asked for when they are looked at.
 import { get } from "./api.js";
-import { plain, safe } from "./text.js";
 import { bytes, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { explained } from "./problems.js";
+import { plain, safe } from "./text.js";
 import { Component, createRef, html } from "./view.js";
 
 const links = new Map();

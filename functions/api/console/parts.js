@@ -1,8 +1,8 @@
 // Small pieces that several views show: hostile-proof text, times, the bar of a window, states of a whole pane.
 import { everySecond, now } from "./clock.js";
-import { beginning, isLong, linked, parts } from "./text.js";
 import { brief, duration, exactly, known, relative, t } from "./i18n.js";
 import { Icon } from "./icons.js";
+import { beginning, isLong, linked, parts } from "./text.js";
 import { Component, classes, createRef, html } from "./view.js";
 import { windowAt } from "./windows.js";
 

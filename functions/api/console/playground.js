@@ -4,8 +4,8 @@ import { duration, known, t } from "./i18n.js";
 import { Icon, ProviderMark, Tick } from "./icons.js";
 import { reload, soon } from "./live.js";
 import { Failed, Spinner, Words, providerName } from "./parts.js";
-import { explained } from "./problems.js";
 import { PhoneTalk } from "./playground_talk.js";
+import { explained } from "./problems.js";
 import { say } from "./state.js";
 import { Watcher, html } from "./view.js";
 

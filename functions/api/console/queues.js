@@ -1,11 +1,11 @@
 // What waits for an operator: items that were not understood, with replay, and dead letters, with redrive.
 import { get, post } from "./api.js";
-import { plain } from "./text.js";
 import { duration, moment, number, t } from "./i18n.js";
 import { Icon, ProviderMark } from "./icons.js";
 import { Failed, providerName } from "./parts.js";
 import { explained } from "./problems.js";
 import { say, state } from "./state.js";
+import { plain } from "./text.js";
 import { Component, html } from "./view.js";
 
 export class Queues extends Component {

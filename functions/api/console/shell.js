@@ -1,12 +1,12 @@
 // The frame around the views: where one can go, what is wrong with the connection, and what is open.
+import { Filters } from "./filters.js";
 import { language, LANGUAGES, speak, t } from "./i18n.js";
 import { Icon, Mark } from "./icons.js";
-import { Filters } from "./filters.js";
 import { Inbox } from "./inbox.js";
-import { THEMES, applyTheme, theme } from "./preferences.js";
-import { Failed, Spinner } from "./parts.js";
-import { signOut } from "./session.js";
 import { soon } from "./live.js";
+import { Failed, Spinner } from "./parts.js";
+import { THEMES, applyTheme, theme } from "./preferences.js";
+import { signOut } from "./session.js";
 import { state, tell, watch } from "./state.js";
 import { Component, Watcher, classes, html } from "./view.js";
 

@@ -1,7 +1,6 @@
 // The template picker: approved templates, their parameters, and how it will look.
 import { Options } from "./bubble_contents.js";
 import { forget, keyOf } from "./drafts.js";
-import { plain } from "./text.js";
 import { t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Failed, Spinner, Words } from "./parts.js";
@@ -9,6 +8,7 @@ import { explained } from "./problems.js";
 import { templatesOf } from "./sent_template.js";
 import { say, state } from "./state.js";
 import { fill, filledText } from "./template_values.js";
+import { plain } from "./text.js";
 import { Component, classes, html } from "./view.js";
 
 export class Templates extends Component {

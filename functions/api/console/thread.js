@@ -1,9 +1,9 @@
 // The open conversation: its messages and history as far as they are loaded, and what is being sent.
 import { get, post, put, query } from "./api.js";
 import { now } from "./clock.js";
+import { t } from "./i18n.js";
 import { soon } from "./live.js";
 import { say, state, tell } from "./state.js";
-import { t } from "./i18n.js";
 import { plain } from "./text.js";
 
 /** Open a conversation, or none. */

@@ -1,7 +1,7 @@
 // The one door to the library: `html` makes elements from templates, `Watcher` is a component that follows the state.
-import { Component, Fragment, h, render, createRef } from "./vendor/preact-11.2.0/preact.mjs";
-import htm from "./vendor/htm-3.1.1/htm.mjs";
 import { watch } from "./state.js";
+import htm from "./vendor/htm-3.1.1/htm.mjs";
+import { Component, Fragment, h, render, createRef } from "./vendor/preact-11.2.0/preact.mjs";
 
 export { Component, Fragment, createRef, render };
 export const html = htm.bind(h);

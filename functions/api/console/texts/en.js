@@ -248,7 +248,7 @@ export default {
   "why.expired": "It could not leave in time.",
   "why.other": "{text} (code {code})",
   "why.unknown": "The provider does not say why (code {code}).",
-  "why.window_shut": "More than 24 hours since the customer's last message: only a template may be sent.",
+  "why.window_shut": "The provider holds the 24-hour window for shut: only a template may be sent.",
   "why.unreachable": "The customer cannot be reached on WhatsApp: no account, an old app, or terms that were not accepted.",
   "why.bad_number": "The customer's number is not valid on WhatsApp.",
   "why.enough_marketing": "WhatsApp holds it back: the customer has had enough marketing for now. Do not repeat it today.",

@@ -248,7 +248,7 @@ export default {
   "why.expired": "No pudo salir a tiempo.",
   "why.other": "{text} (código {code})",
   "why.unknown": "El proveedor no dice por qué (código {code}).",
-  "why.window_shut": "Han pasado más de 24 horas desde el último mensaje del cliente: solo se puede enviar una plantilla.",
+  "why.window_shut": "El proveedor da la ventana de 24 horas por cerrada: solo se puede enviar una plantilla.",
   "why.unreachable": "No se puede llegar al cliente por WhatsApp: no tiene cuenta, la aplicación es antigua o no aceptó las condiciones.",
   "why.bad_number": "El número del cliente no es válido en WhatsApp.",
   "why.enough_marketing": "WhatsApp lo retiene: el cliente ya ha recibido bastante publicidad. No lo repita hoy.",

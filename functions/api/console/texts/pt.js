@@ -248,7 +248,7 @@ export default {
   "why.expired": "Não pôde sair a tempo.",
   "why.other": "{text} (código {code})",
   "why.unknown": "O provedor não diz por quê (código {code}).",
-  "why.window_shut": "Mais de 24 horas desde a última mensagem do cliente: só um modelo pode ser enviado.",
+  "why.window_shut": "O provedor dá a janela de 24 horas por fechada: só um modelo pode ser enviado.",
   "why.unreachable": "O cliente não pode ser alcançado no WhatsApp: sem conta, aplicativo antigo ou termos não aceitos.",
   "why.bad_number": "O número do cliente não é válido no WhatsApp.",
   "why.enough_marketing": "O WhatsApp a retém: o cliente já recebeu publicidade demais. Não repita hoje.",
