@@ -65,8 +65,8 @@ $$;
 -- where there were few hits they stay few, however many the word has in all. A hit costs a read of its row, and without
 -- the index of words each row would have to be taken apart: the planner would choose that as soon as it is told a limit.
 create function search_messages_v1(p_question tsquery, p_limit integer)
-returns table (message_id uuid, conversation_id uuid) language plpgsql stable security definer
-set plan_cache_mode = force_custom_plan set enable_indexscan = on set search_path from current as $$
+returns table (message_id uuid, conversation_id uuid) language plpgsql stable
+set plan_cache_mode = force_custom_plan set enable_indexscan = on as $$
 declare
     v_newest timestamptz := (select max(m.created_at) from kommo_messages m);
     v_before timestamptz := 'infinity';
@@ -106,9 +106,9 @@ $$;
 -- among the latest conversations; else all that have it are looked at, up to 20,000: there may be later ones than those
 -- where more have it, and yet not many of the latest.
 create function search_customers_v1(p_question tsquery, p_limit integer)
-returns table (conversation_id uuid) language plpgsql stable security definer
+returns table (conversation_id uuid) language plpgsql stable
 set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-set search_path from current as $$
+as $$
 declare
     v_latest uuid[] := array(
         select l.id
