@@ -19,7 +19,7 @@ from ventana.fetch_queues import LookupQueue, MediaQueue
 from ventana.outbox import EVENTS_A_CALL, Outbox
 from ventana.schema.addresses import count_stopped
 from ventana.schema.connection import Database
-from ventana.schema.conversations import statistics
+from ventana.schema.conversations import add_counts, statistics
 from ventana.schema.dispatch import leave_outbound
 from ventana.schema.lookups import queue_lookups
 from ventana.schema.media import queue_media
@@ -133,6 +133,7 @@ def _fetch(tick: dict[str, int]) -> bool:
 
 
 def _report_statistics() -> None:
+    add_counts(database)
     for row in statistics(database):
         for name, value in asdict(row).items():
             if name != "provider":

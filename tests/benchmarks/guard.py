@@ -191,7 +191,7 @@ def _webhook_figures(owner: Connection, database: Database, handler: Handler, ki
     figures |= {name: round((b - a) / CALLS, 1) for name, a, b in zip(COUNTS, before, after, strict=True)}
     parse = provider_named(kind.provider).parse
     statements = [dumped([as_json(item) for item in parse(raw_request(event))]) for event in events[WARM + CALLS :]]
-    plans = [_explained(database, RECORD_INBOUND, (items, None)) for items in statements]
+    plans = [_explained(database, RECORD_INBOUND, (items, None, kind.size > 1)) for items in statements]
     return figures | {name: min(plan[name] for plan in plans) for name in plans[0]}
 
 

@@ -106,7 +106,7 @@ def received(rows: Rows) -> Callable[..., tuple[str, str]]:
             "raw": {},
         }
         found = rows(
-            "select conversation_id::text, message_id::text from record_inbound_v2(%s::jsonb)", json.dumps([item])
+            "select conversation_id::text, message_id::text from record_inbound_v3(%s::jsonb)", json.dumps([item])
         )
         return found[0][0], found[0][1]
 

@@ -32,7 +32,7 @@ from ventana.schema.backfill import NOBODY
 from ventana.schema.conversation_lists import NEWEST as NEWEST_CONVERSATION
 from ventana.schema.conversation_lists import Place, Wanted
 from ventana.schema.conversation_lists import _parameters as of_list
-from ventana.schema.message_pages import NEWEST
+from ventana.schema.message_pages import NEWEST, PHASES
 
 pytestmark = pytest.mark.slow
 
@@ -170,7 +170,7 @@ PAGE: dict[str, Any] = {
     "status": None,
     "provider": None,
     "conversation_id": None,
-    "phase": None,
+    "phases": [],
     "at": NEWEST.at,
     "id": NEWEST.id,
 }
@@ -270,6 +270,7 @@ CASES: Mapping[str, list[Parameters]] = {
     "conversation_lists.LIST_CLOSING": [listing(window="closing"), listing(MIDDLE, window="closing")],
     "conversation_lists.LIST_FOUND": [listing(q=q) for q in ("ana", "hola", "nothing", "+5511900000004", "0004")],
     "conversations.ONE": [[OLD]],
+    "conversations.ADD_COUNTS": [[]],
     "conversations.STATISTICS": [[]],
     "dispatch.CLAIM": [[QUEUED, "reply", PACES, MINUTE, MINUTE, None], [SENT, "reply", PACES, MINUTE, MINUTE, None]],
     "dispatch.LEAVE": [[QUEUED, None, MINUTE]],
@@ -282,7 +283,9 @@ CASES: Mapping[str, list[Parameters]] = {
     "events.CLAIM": [[10, MINUTE, None]],
     "events.FINISH": [[["00000000-0000-4000-8000-000000000001"]]],
     "inbound.RECORD_INBOUND": [
-        [json.dumps(items), None] for items in ([ITEM], [STRANGER], [REPORT], *([each] for each in OTHER_ITEMS))
+        [json.dumps(items), None, guarded]
+        for guarded, every in ((True, OTHER_ITEMS), (False, ()))
+        for items in ([ITEM], [STRANGER], [REPORT], *([each] for each in every))
     ],
     "lifecycle.CHANGE": [
         [conversation(3), change, "ana", "{}", None] for change in ("escalate", "assign", "resolve", "note", "opt_out")
@@ -297,10 +300,8 @@ CASES: Mapping[str, list[Parameters]] = {
     "media.COPY": [[RECEIVED, 0]],
     "media.CLAIM": [[RECEIVED, 0, MINUTE, 12, None]],
     "media.FINISH": [[RECEIVED, 0, 1, "stored", "s3://x", "image/png", 1, None, None, 12, None]],
-    "message_pages.UNFINISHED": [{**PAGE, "status": "queued"}],
     "message_pages.KEPT": [
-        {**PAGE, "status": "held", "phase": "held"},
-        {**PAGE, "status": "uncertain", "phase": "uncertain"},
+        {**PAGE, "status": status, "phases": list(PHASES[status])} for status in ("queued", "held", "uncertain")
     ],
     "message_pages.OF_CONVERSATION": [{**PAGE, "conversation_id": OLD}],
     "message_pages.BY_AGE": [PAGE, LATER_PAGE, {**LATER_PAGE, "provider": "meta", "status": "read"}],
@@ -314,7 +315,7 @@ CASES: Mapping[str, list[Parameters]] = {
     "parked.COUNTS": [{"since": NOW - DAY, "most": 100}],
     "parked.ONE": [["md5:p9"]],
     "parked.REPLAYED": [["md5:p9", "recorded"]],
-    "readiness.MISSING": [[["record_inbound_v2"]]],
+    "readiness.MISSING": [[["record_inbound_v3"]]],
     "readiness.READABLE": [[]],
     "reconcile.FIND": [["twilio"]],
     "reconcile.KEEP": [["twilio", NOW, NOW, "x"]],
@@ -379,7 +380,9 @@ LITTLE = Much("", FEW)
 ALL = CONVERSATIONS + CONVERSATIONS // 10
 MUCH: Mapping[str, Much] = {
     "backfill.LEFT": Much("counts what is left to do, once, by an index", ALL),
-    "conversations.STATISTICS": Much("the view counts all conversations of each provider", ALL, scans=True),
+    "conversations.STATISTICS": Much(
+        "who wrote within a day is counted, and what has changed since the last sweep", ALL // 10, scans=True
+    ),
     "conversation_lists.LIST": Much("who waits, and whose window is open, no index tells", 5_000 + 1_000),
     "conversation_lists.LIST_BY_STATUS": Much("the same; or each status by itself, and put in order", 20_000),
     "conversation_lists.LIST_CLOSING": Much("all that close within the hour, and the messages of a page", 2_000),

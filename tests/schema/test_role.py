@@ -57,7 +57,7 @@ def test_it_reads_all_tables_and_writes_to_none(role: psycopg.Connection) -> Non
         "select merge_conversations_v1(gen_random_uuid(), gen_random_uuid(), now())",
         "select opt_out_v1(gen_random_uuid(), true, 'x', now())",
         "select record_inbound_v1('[]')",
-        "alter function record_inbound_v2 security invoker",
+        "alter function record_inbound_v3 security invoker",
         "select pg_read_file('/etc/hostname')",
     ],
 )
@@ -102,5 +102,5 @@ def test_tables_and_functions_of_its_own_change_nothing(connection: psycopg.Conn
 
 def test_its_path_is_its_own_after_a_call(role: psycopg.Connection) -> None:
     role.execute("set search_path = pg_catalog, public")
-    role.execute("select * from public.record_inbound_v2('[]')")
+    role.execute("select * from public.record_inbound_v3('[]')")
     assert role.execute("show search_path").fetchone() == ("pg_catalog, public",)

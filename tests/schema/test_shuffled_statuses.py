@@ -64,7 +64,7 @@ def test_a_status_and_its_message_that_come_at_the_same_instant_find_each_other(
     message, _, sent, *_ = items("meta", 4)
     one, other = ([sent], [message]) if first == "status" else ([message], [sent])
     with psycopg.connect(database_url) as connection, ThreadPoolExecutor(1) as pool:
-        connection.execute(RECORD_INBOUND, (dumped([as_json(item) for item in one]), None))
+        connection.execute(RECORD_INBOUND, (dumped([as_json(item) for item in one]), None, True))
         waiting = pool.submit(record_inbound, database, other)
         with pytest.raises(TimeoutError):
             waiting.result(timeout=0.3)

@@ -67,6 +67,10 @@ class StorageUnavailable(VentanaError):
     http_status = 503
 
 
+class RefusedByDatabase(StorageUnavailable):
+    """Nothing was stored because of what was to be stored: the same request ends the same way."""
+
+
 class BadRequest(VentanaError):
     """The caller's request cannot be accepted as it is; the message says what to change."""
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
-from ventana.errors import NotConfigured, StorageUnavailable
+from ventana.errors import NotConfigured, RefusedByDatabase, StorageUnavailable
 from ventana.schema.deadline import Watchdog, connected_within
 from ventana.schema.iam_token import authorities, iam_token
 from ventana.schema.types import Connection
@@ -25,6 +25,8 @@ from ventana.snapshot import after_restore
 Result = TypeVar("Result")
 Parameters = Sequence[Any] | Mapping[str, Any]
 PORT = 5432
+ABOUT_VALUES = frozenset({"22", "23", "54"})
+"""Classes of SQLSTATE: data exceptions, integrity constraint violations, program limits exceeded."""
 STATEMENT_SPARE_SECONDS = 0.2  # the server's own time-out comes first: it leaves the connection whole
 
 
@@ -42,7 +44,7 @@ class Database:
         """Run `work`, and once more on a new connection when the old one turned out dead or lost a lock race.
 
         Ends within the settings' database_timeout_ms, connecting included. Raises StorageUnavailable when nothing was
-        stored: the server is away, too slow, locked or not migrated.
+        stored: the server is away, too slow, locked or not migrated; RefusedByDatabase where it was for a value.
         """
         until = time.monotonic() + self._settings.database_timeout_ms / 1000
         try:
@@ -55,7 +57,8 @@ class Database:
         except psycopg.Error as error:
             if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                 self.close()  # it was the primary once; after a failover its name leads to another server
-            raise StorageUnavailable(f"the database refused: {error.sqlstate or type(error).__name__}") from error
+            kind = RefusedByDatabase if (error.sqlstate or "")[:2] in ABOUT_VALUES else StorageUnavailable
+            raise kind(f"the database refused: {error.sqlstate or type(error).__name__}") from error
 
     def _attempt(self, work: Callable[[Connection], Result], until: float) -> Result:
         connection = self._open(until)

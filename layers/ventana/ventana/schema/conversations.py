@@ -15,6 +15,7 @@ CONVERSATION_COLUMNS: LiteralString = """
     c.opted_out_at, c.opted_out_by, coalesce(c.tags, '{}') as tags, c.created_at
 """
 ONE: LiteralString = "select" + CONVERSATION_COLUMNS + "from kommo_conversations c where c.id = %s"
+ADD_COUNTS = "select add_conversation_counts_v1()"
 STATISTICS = "select provider, total, active, escalated, within_24h from active_conversations_by_provider"
 
 
@@ -66,3 +67,8 @@ def find_conversation(database: Database, conversation_id: str) -> Conversation 
 def statistics(database: Database) -> list[ProviderStatistics]:
     """The view active_conversations_by_provider: all providers, zeros included."""
     return database.all(ProviderStatistics, STATISTICS)
+
+
+def add_counts(database: Database) -> int:
+    """Add the changes since the last time to the counts that `statistics` reads; how many there were."""
+    return database.value(ADD_COUNTS) or 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from ventana.errors import RefusedByDatabase
 from ventana.messages import (
     Customer,
     IdentityChange,
@@ -25,8 +26,10 @@ from ventana.send_queue import Turn
 
 RECORD_INBOUND = """
 select place, outcome, message_id::text as message_id, conversation_id::text as conversation_id, turns
-  from record_inbound_v2(%s::jsonb, coalesce(%s::timestamptz, clock_timestamp()))
+  from record_inbound_v3(%s::jsonb, coalesce(%s::timestamptz, clock_timestamp()), %s)
 """
+ALONE = frozenset({"message", "status"})
+"""What needs no guard where it comes alone: if the database refuses it, nothing else is lost with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,18 @@ def record_json(
     database: Database, items: Sequence[dict[str, Any]], received_at: datetime | None = None
 ) -> list[Recorded]:
     """Store items that are JSON already, as `as_json` makes them; all else is as in `record_inbound`."""
-    found = database.all(Recorded, RECORD_INBOUND, (dumped(list(items)), received_at))
+    text = dumped(list(items))
+    if len(items) == 1 and items[0].get("kind") in ALONE:
+        try:
+            return database.all(Recorded, RECORD_INBOUND, (text, received_at, False))
+        except RefusedByDatabase:
+            pass  # once more, to park it
+    found = database.all(Recorded, RECORD_INBOUND, (text, received_at, True))
     return sorted(found, key=lambda row: row.place)
 
 
 def as_json(item: Item) -> dict[str, Any]:
-    """An item as record_inbound_v1 takes it, and as it waits where the database cannot be reached."""
+    """An item as record_inbound_v3 takes it, and as it waits where the database cannot be reached."""
     match item:
         case InboundMessage():
             return {

@@ -6,6 +6,7 @@ by age, a bounded number of rows for each page: a page may be short, and even em
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -23,13 +24,9 @@ FITS: LiteralString = """
     and (%(conversation_id)s::uuid is null or m.conversation_id = %(conversation_id)s)
 """
 ORDERED: LiteralString = " order by m.created_at desc, m.id desc limit "
-UNFINISHED: LiteralString = (
-    "select" + ROW + ", true as fits, false as last from kommo_messages m"
-    " where m.delivery_status in ('accepted', 'queued', 'sending') and" + BEFORE + "and" + FITS + ORDERED + "%(rows)s"
-)
 KEPT: LiteralString = (
     "select" + ROW + ", true as fits, false as last from sends s join kommo_messages m on m.id = s.message_id"
-    " where s.phase = %(phase)s and" + BEFORE + "and" + FITS + ORDERED + "%(rows)s"
+    " where s.phase = any(%(phases)s) and" + BEFORE + "and" + FITS + ORDERED + "%(rows)s"
 )
 OWN: LiteralString = """
 with own as materialized (select k.id from kommo_messages k where k.conversation_id = %(conversation_id)s)
@@ -48,8 +45,13 @@ BY_AGE: LiteralString = (
     LATEST + BEFORE + ORDERED + "%(scan)s) select" + ROW + "," + FITS + "as fits, l.last"
     " from latest l join kommo_messages m on m.id = l.id where (" + FITS + ") or l.last" + ORDERED + "%(rows)s"
 )
-PHASES = {"held": "held", "uncertain": "uncertain", "failed": "over", "expired": "over", "cancelled": "over"}
-ON_THE_WAY = frozenset({"accepted", "queued", "sending"})
+PHASES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("accepted", "queued", "sending"), ("ready", "scheduled", "sending")),
+    "held": ("held",),
+    "uncertain": ("uncertain",),
+    **dict.fromkeys(("failed", "expired", "cancelled"), ("over",)),
+}
+"""Where sends has the messages of a status."""
 SCANNED_ROWS = 5_000
 """How many messages one page looks at at most where no index tells which are of the status that is wanted."""
 
@@ -98,12 +100,12 @@ def list_messages(
     scan: int = SCANNED_ROWS,
 ) -> tuple[list[ListedMessage], Place | None]:
     """Messages after a place, the newest first, and where to go on; None at the end."""
-    query, phase = _source(status, conversation_id)
+    query, phases = _source(status, conversation_id)
     parameters: dict[str, Any] = {
         "status": status,
         "provider": provider,
         "conversation_id": conversation_id,
-        "phase": phase,
+        "phases": list(phases),
         "at": after.at,
         "id": after.id,
         "scan": scan if status or provider else limit + 1,
@@ -119,14 +121,12 @@ def list_messages(
     return [_listed(row) for row in shown], follows
 
 
-def _source(status: str | None, conversation_id: str | None) -> tuple[LiteralString, str | None]:
+def _source(status: str | None, conversation_id: str | None) -> tuple[LiteralString, tuple[str, ...]]:
     if conversation_id is not None:
-        return OF_CONVERSATION, None
-    if status in ON_THE_WAY:
-        return UNFINISHED, None
-    if status in PHASES:
+        return OF_CONVERSATION, ()
+    if status is not None and status in PHASES:
         return KEPT, PHASES[status]
-    return BY_AGE, None
+    return BY_AGE, ()
 
 
 def _listed(row: _Row) -> ListedMessage:

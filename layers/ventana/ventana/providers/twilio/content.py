@@ -9,7 +9,7 @@ from typing import Any
 from ventana.messages import ContentType, Media
 from ventana.providers.reading import Object, decoded_json, number, place, text
 
-MAX_MEDIA = 100
+PLACES = frozenset(map(str, range(100)))
 
 TYPES: Mapping[str, ContentType] = {
     "text": "text",
@@ -111,8 +111,9 @@ def _words(parameters: Object, content_type: ContentType, location: Object, repl
 
 def _media(parameters: Object) -> list[Object]:
     found = []
-    for index in range(MAX_MEDIA):
-        url = text(parameters.get(f"MediaUrl{index}"))
+    named = (name.removeprefix("MediaUrl") for name in parameters if name.startswith("MediaUrl"))
+    for index in sorted(int(each) for each in named if each in PLACES):
+        url = text(parameters[f"MediaUrl{index}"])
         if not url:
             continue
         media_id, mime_type = url.rpartition("/")[2], text(parameters.get(f"MediaContentType{index}"))
