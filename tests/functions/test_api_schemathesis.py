@@ -44,6 +44,9 @@ WITHOUT = [
 """Checks that are not made at all."""
 REFUSED_ALL_THE_SAME = {
     "GET /v1/messages": "a cursor must be one that a list gave",
+    "GET /v1/conversations": "the same",
+    "GET /v1/conversations/{conversation_id}/messages": "the same",
+    "GET /v1/changes": "the same",
     "POST /v1/messages": "providers' limits are no part of the document, nor is that `null` is no content",
     "PUT /v1/addresses/{provider}/{address}": "templates have such limits too",
     "POST /v1/messages/{message_id}/read": "not every provider can show it",
