@@ -62,8 +62,8 @@ def register(app: Api, services: Services) -> None:
         """List conversations, the most recently active first.
 
         A page of a filter that no index knows (`window`, `waiting`, `assigned_to`) looks at 5,000 conversations at
-        most: it may be short, and still have a `next_cursor`. `q` finds what is latest: at most 500 conversations by
-        their customer, and those of 500 messages by their text; what a message was found by is in `found`.
+        most: it may be short, and still have a `next_cursor`. `q` finds what is latest: at most 200 conversations by
+        their customer, and those of 200 messages by their text; the message that one was found by is in `found`.
         """
         wanted = Wanted(provider, status, window, waiting, assigned_to, q)
         place = conversation_place_of(cursor) if cursor else NEWEST
