@@ -8,17 +8,18 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.console.chromium import ARGUMENTS, NoChromium, chromium
 from tests.console.desk import Desk
-from tests.console.watching import Opener, Watch
+from tests.console.watching import PATIENCE_MS, Opener, Watch
 from tests.local.running import Running, remove, running
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of a worker."""
+    expect.set_options(timeout=PATIENCE_MS)
     try:
         path = chromium()
     except NoChromium as error:

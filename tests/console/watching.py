@@ -12,7 +12,8 @@ from tests.local.running import Running
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
+"""How long anything may take on a busy machine; nobody waits so long for what is there."""
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 """What a browser says of an answer that is no success, whatever the page makes of it."""
 
