@@ -60,14 +60,18 @@ async function call(method, path, { body, headers = {}, signal }, again = true) 
   learn(answer.headers.get("date"));
   const told = await answer.json().catch(() => null);
   if (answer.ok) return told;
-  if (answer.status === 401 && again && (await expired(used))) return call(method, path, { body, headers, signal }, false);
+  if (answer.status === 401 && again && (await expired(used)))
+    return call(method, path, { body, headers, signal }, false);
   throw new Problem(answer.status, told && told.code ? told : { code: `http_${answer.status}`, title: told?.message });
 }
 
 async function reached(path, request) {
   try {
     const late = AbortSignal.timeout(LONGEST);
-    const answer = await fetch(path, { ...request, signal: request.signal ? AbortSignal.any([request.signal, late]) : late });
+    const answer = await fetch(path, {
+      ...request,
+      signal: request.signal ? AbortSignal.any([request.signal, late]) : late,
+    });
     online(true);
     return answer;
   } catch (error) {

@@ -17,7 +17,8 @@ async function begin() {
   applyTheme();
   takeFromAddress();
   if (token()) first();
-  const [config] = await Promise.all([fetch("config.json", { cache: "no-cache" }).then((answer) => answer.json()), speak(preferred())]);
+  const configured = fetch("config.json", { cache: "no-cache" }).then((answer) => answer.json());
+  const [config] = await Promise.all([configured, speak(preferred())]);
   state.config = config;
   await signIn();
   route();

@@ -19,8 +19,10 @@ export function Contents({ bubble }) {
 function Origin({ details: { forwarded, referral, product } }) {
   const headline = referral && plain(String(referral.headline || referral.body || ""), 100);
   return html`${forwarded && html`<span class="kind-label">${t("bubble.forwarded")}</span>`}
-    ${referral && html`<span class="kind-label">${t("bubble.referral")}${headline && html`: <bdi>${headline}</bdi>`}</span>`}
-    ${product && html`<span class="kind-label">${t("bubble.product")}: <bdi>${plain(String(product.product_retailer_id || product.id || ""), 60)}</bdi></span>`}`;
+    ${referral && html`<span class="kind-label">${t("bubble.referral")}${headline && html`: <bdi>${headline}</bdi>`}
+    </span>`}
+    ${product && html`<span class="kind-label">${t("bubble.product")}: <bdi>
+    ${plain(String(product.product_retailer_id || product.id || ""), 60)}</bdi></span>`}`;
 }
 
 function Content({ bubble }) {
@@ -38,7 +40,8 @@ function Files({ bubble }) {
   return html`
     ${media?.length
       ? media.map((file) => html`<${MediaFile} key=${file.place} file=${file} type=${type} message=${bubble.id} />`)
-      : html`<div class="media-note"><${Icon} name=${type === "file" ? "file" : "image"} size=${16} />${t(`kind.${type}`)}${sent.filename ? html` · <bdi>${plain(String(sent.filename), 80)}</bdi>` : null}
+      : html`<div class="media-note"><${Icon} name=${type === "file" ? "file" : "image"} size=${16} />
+        ${t(`kind.${type}`)}${sent.filename ? html` · <bdi>${plain(String(sent.filename), 80)}</bdi>` : null}
           ${link && html`<a href=${link} target="_blank" rel="noopener noreferrer">${t("media.open_link")}</a>`}</div>`}
     ${content && html`<${Words} text=${content} />`}`;
 }
@@ -60,7 +63,8 @@ function contact({ content }, { contacts }) {
   const people = Array.isArray(contacts) && contacts.length ? contacts : [{ name: content }];
   return people.slice(0, 20).map((person) => html`<div class="card"><${Icon} name="person" size=${24} /><div>
     <${Words} text=${nameOf(person) || t("customer.unknown")} links=${false} />
-    ${list(person.phones).map((each) => html`<bdi class="card-line">${plain(String(each.phone || each.wa_id || ""), 40)}</bdi>`)}
+    ${list(person.phones).map((each) => html`<bdi class="card-line">${plain(String(each.phone || each.wa_id || ""), 40)}
+    </bdi>`)}
     ${list(person.emails).map((each) => html`<bdi class="card-line">${plain(String(each.email || each), 80)}</bdi>`)}
   </div></div>`);
 }
@@ -72,12 +76,14 @@ function nameOf({ name }) {
 }
 
 function reaction({ content }) {
-  return html`<p class="reaction-alone">${content ? t("bubble.reacted", { emoji: plain(content, 16) }) : t("bubble.reaction_back")}</p>`;
+  return html`<p class="reaction-alone">
+    ${content ? t("bubble.reacted", { emoji: plain(content, 16) }) : t("bubble.reaction_back")}</p>`;
 }
 
 function interactive({ content, role }, details) {
   if (role === "user") {
-    return html`<div class="tapped"><span class="tapped-label">${t(details.reply?.type === "list_reply" ? "bubble.chose" : "bubble.tapped")}</span>
+    return html`<div class="tapped"><span class="tapped-label">
+      ${t(details.reply?.type === "list_reply" ? "bubble.chose" : "bubble.tapped")}</span>
       <${Words} text=${content || String(details.reply?.title || details.reply?.id || "")} links=${false} /></div>`;
   }
   const menu = details.list || details.buttons || details.cta_url || details;
@@ -93,14 +99,17 @@ function interactive({ content, role }, details) {
 /** What the customer may tap, as labels: they do nothing here. */
 export function Options({ titles }) {
   if (!titles.length) return null;
-  return html`<ul class="options" aria-label=${t("bubble.options")}>${titles.map((each) => html`<li><bdi>${plain(String(each), 60)}</bdi></li>`)}</ul>`;
+  return html`<ul class="options" aria-label=${t("bubble.options")}>${titles.map((each) => html`<li><bdi>
+    ${plain(String(each), 60)}</bdi></li>`)}</ul>`;
 }
 
 function order({ content }, { order: given = {} }) {
   const items = list(given.items || given.product_items);
   return html`<div class="card"><${Icon} name="order" size=${24} /><div>
     <strong>${t("bubble.order", { n: items.length })}</strong>
-    ${items.map((item) => html`<span class="card-line"><bdi>${plain(String(item.product_retailer_id || item.name || "?"), 60)}</bdi>${` × ${number(Number(item.quantity) || 1)}`}${item.item_price ? html` · ${money(item)}` : null}</span>`)}
+    ${items.map((item) => html`<span class="card-line"><bdi>
+    ${plain(String(item.product_retailer_id || item.name || "?"), 60)}</bdi>
+    ${` × ${number(Number(item.quantity) || 1)}`}${item.item_price ? html` · ${money(item)}` : null}</span>`)}
     ${content && html`<${Words} text=${content} />`}</div></div>`;
 }
 
@@ -112,7 +121,8 @@ const template = (bubble) => html`<${SentTemplate} bubble=${bubble} />`;
 
 function unsupported({ content }, { unsupported: what }) {
   const type = what?.type;
-  return html`<p class="gone">${t("bubble.unsupported")}${type ? html` <small>(${plain(String(type), 40)})</small>` : null}</p>
+  return html`<p class="gone">${t("bubble.unsupported")}
+    ${type ? html` <small>(${plain(String(type), 40)})</small>` : null}</p>
     ${content && html`<${Words} text=${content} />`}`;
 }
 

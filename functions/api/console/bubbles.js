@@ -13,23 +13,28 @@ import { plain } from "./text.js";
 import { Component, classes, html } from "./view.js";
 import { windowAt } from "./windows.js";
 
+const OUTCOMES = [["was_sent", "sent"], ["send_again", "untaken"], ["not_sent", "failed"]];
 const TROUBLE = new Set(["failed", "uncertain", "held", "expired", "cancelled"]);
 
 export class Bubble extends Component {
   shouldComponentUpdate(next, nextState) {
     const { entry, words, windowOpen, marked } = this.props;
+    const told = next.words === words && next.windowOpen === windowOpen && next.marked === marked;
     const same = next.entry.bubble === entry.bubble && next.entry.first === entry.first && next.entry.last === entry.last;
     const settled = next.entry.bubble.status === this.drawn;
-    return !same || !settled || next.words !== words || next.windowOpen !== windowOpen || next.marked !== marked || nextState !== this.state;
+    return !same || !settled || !told || nextState !== this.state;
   }
 
   render({ entry, marked, onJump, windowOpen }) {
     const { bubble, first, last } = entry;
     const ours = bubble.role === "assistant";
     const side = bubble.role === "system" ? "system" : ours ? "ours" : "theirs";
+    const run = classes(first && "bubble-first", last && "bubble-last");
     this.drawn = bubble.status;
-    return html`<article class=${classes("bubble", `bubble-${side}`, first && "bubble-first", last && "bubble-last", marked && "bubble-marked", bubble.local && "bubble-local")}
-      data-test="bubble" data-id=${bubble.id} data-status=${bubble.status} data-role=${bubble.role} data-type=${bubble.content_type} tabindex="-1" aria-label=${labelOf(bubble, ours)}>
+    return html`<article
+      class=${classes("bubble", `bubble-${side}`, run, marked && "bubble-marked", bubble.local && "bubble-local")}
+      data-test="bubble" data-id=${bubble.id} data-status=${bubble.status} data-role=${bubble.role}
+        data-type=${bubble.content_type} tabindex="-1" aria-label=${labelOf(bubble, ours)}>
       <div class=${classes("bubble-body", bubble.content_type === "sticker" && "bubble-bare")}>
         ${bubble.reply_to && html`<${Quote} quoted=${bubble.reply_to} onJump=${onJump} />`}
         <${Contents} bubble=${bubble} />
@@ -40,8 +45,11 @@ export class Bubble extends Component {
         </footer>
         <${Reactions} reactions=${bubble.reactions || []} />
       </div>
-      ${side !== "system" && !bubble.local && state.me.may_write && !bubble.deleted_at && html`<button class="reply-button" aria-label=${t("bubble.reply")} title=${t("bubble.reply")} onClick=${() => replyTo(bubble)}><${Icon} name="reply" size=${16} /></button>`}
-      ${ours && TROUBLE.has(bubble.status) && html`<${Trouble} bubble=${bubble} windowOpen=${windowOpen} onJump=${onJump} />`}
+      ${side !== "system" && !bubble.local && state.me.may_write && !bubble.deleted_at && html`<button
+        class="reply-button" aria-label=${t("bubble.reply")} title=${t("bubble.reply")}
+          onClick=${() => replyTo(bubble)}><${Icon} name="reply" size=${16} /></button>`}
+      ${ours && TROUBLE.has(bubble.status) && html`<${Trouble} bubble=${bubble} windowOpen=${windowOpen}
+        onJump=${onJump} />`}
     </article>`;
   }
 }
@@ -66,7 +74,8 @@ function Quote({ quoted, onJump }) {
 
 function Reactions({ reactions }) {
   if (!reactions.length) return null;
-  return html`<ul class="reactions" aria-label=${t("bubble.reactions")} data-test="reactions">${reactions.slice(0, 8).map((each) => html`<li
+  return html`<ul class="reactions" aria-label=${t("bubble.reactions")} data-test="reactions">
+    ${reactions.slice(0, 8).map((each) => html`<li
     title=${t(each.role === "user" ? "bubble.customer" : "bubble.us")}>${plain(each.emoji, 12)}</li>`)}</ul>`;
 }
 
@@ -87,15 +96,18 @@ class Trouble extends Component {
   render({ bubble, windowOpen, onJump }, { busy, problem }) {
     const can = remedies(bubble, { mayWrite: state.me.may_write, windowOpen });
     const press = (name, path, body) =>
-      html`<button class="button button-small" disabled=${busy} data-test=${`do-${name}`} onClick=${() => this.act(path, body)}>${t(`do.${name}`)}</button>`;
+      html`<button class="button button-small" disabled=${busy} data-test=${`do-${name}`}
+        onClick=${() => this.act(path, body)}>${t(`do.${name}`)}</button>`;
     return html`<div class=${`trouble trouble-${bubble.status}`} data-test="trouble">
       <p>${whyOf(bubble)}</p>
       ${problem && html`<p role="alert">${explained(problem)}</p>`}
       <div class="trouble-do">
-        ${bubble.replaced_by && html`<button class="button button-small" onClick=${() => onJump(bubble.replaced_by)}>${t("do.show_replacement")}</button>`}
-        ${can.includes("template") && html`<button class="button button-small" data-test="do-template" onClick=${() => tell("template")}>${t("do.template")}</button>`}
+        ${bubble.replaced_by && html`<button class="button button-small" onClick=${() => onJump(bubble.replaced_by)}>
+        ${t("do.show_replacement")}</button>`}
+        ${can.includes("template") && html`<button class="button button-small" data-test="do-template"
+          onClick=${() => tell("template")}>${t("do.template")}</button>`}
         ${can.includes("retry") && press("retry", "retry")}
-        ${can.includes("settle") && [press("was_sent", "settle", { outcome: "sent" }), press("send_again", "settle", { outcome: "untaken" }), press("not_sent", "settle", { outcome: "failed" })]}
+        ${can.includes("settle") && OUTCOMES.map(([name, outcome]) => press(name, "settle", { outcome }))}
         ${can.includes("cancel") && press("cancel", "cancel")}
       </div></div>`;
   }
@@ -104,14 +116,15 @@ class Trouble extends Component {
 /** The reason: in words of ours where the code is known, else the code and the provider's own. */
 export function whyOf(bubble) {
   if (bubble.status === "uncertain") return t("why.uncertain");
-  if (bubble.status === "held") return bubble.expires_at ? t("why.held_until", { time: moment(bubble.expires_at) }) : t("why.held");
+  const until = bubble.expires_at;
+  if (bubble.status === "held") return until ? t("why.held_until", { time: moment(until) }) : t("why.held");
   if (bubble.status === "cancelled") return t("why.cancelled");
   if (bubble.replaced_by) return t("why.replaced");
   const reason = reasonOf(bubble.error_code);
   if (reason && known(`why.${reason}`)) return `${t(`why.${reason}`)} ${codeOf(bubble)}`.trim();
   if (bubble.status === "expired") return t("why.expired");
   const text = plain(bubble.error_text || "", 200);
-  return text ? t("why.other", { text, code: bubble.error_code || "–" }) : t("why.unknown", { code: bubble.error_code || "–" });
+  return t(text ? "why.other" : "why.unknown", { text, code: bubble.error_code || "–" });
 }
 
 function codeOf({ error_code: code }) {

@@ -7,22 +7,28 @@ export function Figure({ title, text, columns, rows, children, wide }) {
   return html`<figure class=${wide ? "figure figure-wide" : "figure"}>
     <figcaption><h2>${title}</h2>${text && html`<p>${text}</p>`}</figcaption>
     ${children}
-    ${rows && rows.length > 0 && html`<details class="as-table"><summary>${t("chart.table")}</summary><div class="table-room" tabindex="0" role="region" aria-label=${title}>
+    ${rows && rows.length > 0 && html`<details class="as-table"><summary>${t("chart.table")}</summary>
+    <div class="table-room" tabindex="0" role="region" aria-label=${title}>
       <table><thead><tr>${columns.map((each) => html`<th scope="col">${each}</th>`)}</tr></thead>
-        <tbody>${rows.map((row) => html`<tr>${row.map((cell, index) => (index ? html`<td>${cell}</td>` : html`<th scope="row">${cell}</th>`))}</tr>`)}</tbody></table></div></details>`}
+        <tbody>${rows.map((row) => html`<tr>${row.map((cell, index) => (index ? html`<td>${cell}
+        </td>` : html`<th scope="row">${cell}</th>`))}</tr>`)}</tbody></table></div></details>`}
   </figure>`;
 }
 
 /** A length in a box; its number stands beside it. */
 export function Bar({ share, kind = "" }) {
-  return html`<span class="bar" aria-hidden="true"><span class=${`bar-fill ${kind}`} style=${{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} /></span>`;
+  return html`<span class="bar" aria-hidden="true"><span class=${`bar-fill ${kind}`}
+    style=${{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} /></span>`;
 }
 
 /** Parts of a whole in one bar; each part has its own look, and a label with its number below. */
 export function Parts({ parts }) {
   const whole = parts.reduce((sum, each) => sum + each.value, 0);
-  return html`<div class="parts"><span class="parts-bar" aria-hidden="true">${whole > 0 && parts.map((each) => each.value > 0 && html`<span class=${`part part-${each.kind}`} style=${{ flexGrow: each.value }} />`)}</span>
-    <ul class="parts-labels">${parts.map((each) => html`<li><span class=${`part-key part-${each.kind}`} aria-hidden="true" />${each.label} <b>${number(each.value)}</b></li>`)}</ul></div>`;
+  return html`<div class="parts"><span class="parts-bar" aria-hidden="true">
+    ${whole > 0 && parts.map((each) => each.value > 0 && html`<span class=${`part part-${each.kind}`}
+      style=${{ flexGrow: each.value }} />`)}</span>
+    <ul class="parts-labels">${parts.map((each) => html`<li><span class=${`part-key part-${each.kind}`}
+      aria-hidden="true" />${each.label} <b>${number(each.value)}</b></li>`)}</ul></div>`;
 }
 
 const HEIGHT = 116;
@@ -36,7 +42,7 @@ export class Flow extends Component {
   state = { width: 640, at: null };
 
   componentDidMount() {
-    this.resized = new ResizeObserver(([entry]) => this.setState({ width: Math.max(200, Math.floor(entry.contentRect.width)) }));
+    this.resized = new ResizeObserver(([{ contentRect: { width } }]) => this.setState({ width: Math.max(200, Math.floor(width)) }));
     this.resized.observe(this.box.current);
   }
 
@@ -59,15 +65,21 @@ export class Flow extends Component {
     const named = step === "hour" ? hourOf : dayOf;
     const shown = points[at];
     return html`<div class="flow" ref=${this.box}>
-      <p class="flow-at" aria-hidden="true">${shown ? t("chart.at", { at: step === "hour" ? moment(shown.at) : dayOf(shown.at), received: shown.received, sent: shown.sent, failed: shown.failed }) : ""}</p>
-      <svg width=${width} height=${HEIGHT} viewBox=${`0 0 ${width} ${HEIGHT}`} aria-hidden="true" onPointerMove=${this.point} onPointerLeave=${() => this.setState({ at: null })}>
-        <line class="grid" x1="0" x2=${width} y1=${TOP} y2=${TOP} /><line class="grid" x1="0" x2=${width} y1=${LOW} y2=${LOW} />
+      <p class="flow-at" aria-hidden="true">
+      ${shown ? t("chart.at", { ...shown, at: step === "hour" ? moment(shown.at) : dayOf(shown.at) }) : ""}
+      </p>
+      <svg width=${width} height=${HEIGHT} viewBox=${`0 0 ${width} ${HEIGHT}`} aria-hidden="true"
+        onPointerMove=${this.point} onPointerLeave=${() => this.setState({ at: null })}>
+        <line class="grid" x1="0" x2=${width} y1=${TOP} y2=${TOP} />
+        <line class="grid" x1="0" x2=${width} y1=${LOW} y2=${LOW} />
         ${points.map((each, index) => {
           const x = index * slot + (slot - bar) / 2;
           return html`<g key=${each.at} class=${index === at ? "slot slot-at" : "slot"}>
-            <rect class="received" x=${x} y=${MIDDLE - scale(each.received)} width=${bar} height=${scale(each.received)} />
+            <rect class="received" x=${x} y=${MIDDLE - scale(each.received)} width=${bar}
+              height=${scale(each.received)} />
             <rect class="sent" x=${x} y=${MIDDLE} width=${bar} height=${scale(each.sent)} />
-            ${each.failed > 0 && html`<path class="failed" d=${`M${x + bar / 2} ${Math.min(LOW, MIDDLE + scale(each.sent) + 4)}l3 5h-6z`} />`}
+            ${each.failed > 0 && html`<path class="failed"
+              d=${`M${x + bar / 2} ${Math.min(LOW, MIDDLE + scale(each.sent) + 4)}l3 5h-6z`} />`}
             ${index % every === 0 && html`<text x=${Math.max(0, x)} y=${HEIGHT - 2}>${named(each.at)}</text>`}</g>`;
         })}
         <line class="axis" x1="0" x2=${width} y1=${MIDDLE} y2=${MIDDLE} />
@@ -78,6 +90,8 @@ export class Flow extends Component {
 
 /** Steps of a way, each with how much of the first is left. */
 export function Funnel({ steps, total }) {
-  return html`<ol class="funnel">${steps.map(({ label, value, kind }) => html`<li><span class="funnel-label">${label}</span><${Bar} share=${total ? value / total : 0} kind=${kind || ""} />
-    <span class="funnel-value"><b>${number(value)}</b> <small>${total ? percent(value / total) : ""}</small></span></li>`)}</ol>`;
+  return html`<ol class="funnel">${steps.map(({ label, value, kind }) => html`<li><span class="funnel-label">${label}
+    </span><${Bar} share=${total ? value / total : 0} kind=${kind || ""} />
+    <span class="funnel-value"><b>${number(value)}</b> <small>${total ? percent(value / total) : ""}</small></span>
+    </li>`)}</ol>`;
 }

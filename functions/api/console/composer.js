@@ -23,7 +23,10 @@ export class Composer extends Component {
   componentDidMount() {
     this.ends = [
       watch(["template"], () => this.setState({ mode: "template" })),
-      watch(["reply"], () => this.setState({ mode: this.state.mode === "note" ? "reply" : this.state.mode }, () => this.box.current?.focus())),
+      watch(["reply"], () => {
+        const { mode } = this.state;
+        this.setState({ mode: mode === "note" ? "reply" : mode }, () => this.box.current?.focus());
+      }),
       watch(["online"], () => this.setState({})),
       everySecond(() => {
         const { kind } = windowAt(this.props.conversation, now());
@@ -129,14 +132,20 @@ export class Composer extends Component {
 
   render({ thread, conversation }, { mode, problem }) {
     if (!state.me.known) return html`<div class="composer" aria-busy="true" />`;
-    if (!state.me.may_write) return html`<div class="composer"><p class="composer-why" data-test="read-only"><${Icon} name="person" size=${16} />${t("composer.read_only")}</p></div>`;
+    if (!state.me.may_write) return html`<div class="composer"><p class="composer-why" data-test="read-only">
+      <${Icon} name="person" size=${16} />${t("composer.read_only")}</p></div>`;
     const shut = this.isShut();
     const tab = (name, icon) =>
-      html`<button role="tab" aria-selected=${String(mode === name || (name === "template" && this.templates() && mode !== "note") || false)} class="tab" data-test=${`tab-${name}`}
-        onClick=${() => this.setState({ mode: name, problem: null })}><${Icon} name=${icon} size=${16} />${t(`composer.${name}`)}</button>`;
+      html`<button role="tab"
+        aria-selected=${String(mode === name || (name === "template" && this.templates() && mode !== "note") || false)}
+          class="tab" data-test=${`tab-${name}`}
+        onClick=${() => this.setState({ mode: name, problem: null })}><${Icon} name=${icon} size=${16} />
+          ${t(`composer.${name}`)}</button>`;
     return html`<div class=${classes("composer", mode === "note" && "composer-note")}>
-      <div class="tabs" role="tablist" aria-label=${t("composer.title")}>${!shut && tab("reply", "reply")}${tab("template", "template")}${tab("note", "note")}</div>
-      ${shut && mode !== "note" && html`<p class="composer-why" data-test="window-why" role="status"><${Icon} name="hourglass" size=${16} /><span>${whyShut(conversation)}</span></p>`}
+      <div class="tabs" role="tablist" aria-label=${t("composer.title")}>${!shut && tab("reply", "reply")}
+      ${tab("template", "template")}${tab("note", "note")}</div>
+      ${shut && mode !== "note" && html`<p class="composer-why" data-test="window-why" role="status">
+      <${Icon} name="hourglass" size=${16} /><span>${whyShut(conversation)}</span></p>`}
       ${conversation.opted_out_at && mode !== "note" && html`<p class="composer-why">${t("composer.opted_out")}</p>`}
       ${problem && html`<p class="refusal" role="alert" data-test="refusal">${explained(problem)}</p>`}
       ${mode === "note" ? this.noteBox() : this.templates() ? this.picker(thread, conversation, shut) : this.replyBox(thread)}
@@ -145,18 +154,24 @@ export class Composer extends Component {
 
   picker(thread, conversation, shut) {
     const { Templates, text } = this.state;
-    return html`${shut && text.trim() && html`<p class="composer-kept" data-test="kept-text">${t("composer.kept")} <bdi>${plain(text, 120)}</bdi></p>`}
-      ${Templates ? html`<${Templates} thread=${thread} conversation=${conversation} onSent=${() => this.setState({ mode: "reply" })} />` : html`<div class="templates-wait"><${Spinner} /></div>`}`;
+    return html`${shut && text.trim() && html`<p class="composer-kept" data-test="kept-text">${t("composer.kept")} <bdi>
+      ${plain(text, 120)}</bdi></p>`}
+      ${Templates ? html`<${Templates} thread=${thread} conversation=${conversation}
+        onSent=${() => this.setState({ mode: "reply" })} />` : html`<div class="templates-wait"><${Spinner} /></div>`}`;
   }
 
   replyBox(thread) {
     const { text } = this.state;
-    return html`${thread.reply && html`<div class="replying" data-test="replying"><${Icon} name="reply" size=${16} /><bdi>${plain(thread.reply.content || "", 120) || t("bubble.quoted_unknown")}</bdi>
-        <button class="icon-button icon-button-small" aria-label=${t("composer.no_quote")} onClick=${() => this.unquote()}><${Icon} name="close" size=${14} /></button></div>`}
+    return html`${thread.reply && html`<div class="replying" data-test="replying"><${Icon} name="reply" size=${16} />
+      <bdi>${plain(thread.reply.content || "", 120) || t("bubble.quoted_unknown")}</bdi>
+        <button class="icon-button icon-button-small" aria-label=${t("composer.no_quote")}
+          onClick=${() => this.unquote()}><${Icon} name="close" size=${14} /></button></div>`}
       <div class="composer-line">
-        <textarea ref=${this.box} id="composer" class="composer-text" data-test="composer" rows="1" value=${text} onInput=${this.write} onKeyDown=${this.key}
+        <textarea ref=${this.box} id="composer" class="composer-text" data-test="composer" rows="1" value=${text}
+          onInput=${this.write} onKeyDown=${this.key}
           placeholder=${t("composer.placeholder")} aria-label=${t("composer.answer")} dir="auto" />
-        <button class="button button-main send" data-test="send" disabled=${!text.trim()} onClick=${() => this.send()} aria-label=${t("composer.send")}><${Icon} name="send" /></button>
+        <button class="button button-main send" data-test="send" disabled=${!text.trim()} onClick=${() => this.send()}
+          aria-label=${t("composer.send")}><${Icon} name="send" /></button>
       </div>`;
   }
 
@@ -168,9 +183,12 @@ export class Composer extends Component {
 
   noteBox() {
     return html`<form class="composer-line" onSubmit=${this.note}>
-      <textarea class="composer-text" data-test="note-input" rows="2" maxlength="10000" value=${this.state.note} onInput=${(event) => this.setState({ note: event.target.value })}
-        onKeyDown=${(event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && this.note(event)} placeholder=${t("composer.note_placeholder")} aria-label=${t("composer.note")} dir="auto" />
-      <button class="button button-main send" data-test="note-send" disabled=${!this.state.note.trim()} aria-label=${t("composer.note_send")}><${Icon} name="check" /></button></form>`;
+      <textarea class="composer-text" data-test="note-input" rows="2" maxlength="10000" value=${this.state.note}
+        onInput=${(event) => this.setState({ note: event.target.value })}
+        onKeyDown=${(event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && this.note(event)}
+          placeholder=${t("composer.note_placeholder")} aria-label=${t("composer.note")} dir="auto" />
+      <button class="button button-main send" data-test="note-send" disabled=${!this.state.note.trim()}
+        aria-label=${t("composer.note_send")}><${Icon} name="check" /></button></form>`;
   }
 }
 
@@ -178,6 +196,6 @@ export class Composer extends Component {
 export function whyShut(conversation) {
   const { why, since } = windowAt(conversation, now());
   if (why === "never") return t("shut.never");
-  if (why === "provider") return t("shut.provider", { time: moment(conversation.last_user_message_at || conversation.window.last_user_message_at) });
-  return t("shut.time", { time: moment(since), last: moment(conversation.window.last_user_message_at) });
+  const last = moment(conversation.window.last_user_message_at);
+  return why === "provider" ? t("shut.provider", { time: last }) : t("shut.time", { time: moment(since), last });
 }

@@ -17,14 +17,18 @@ export class Conversation extends Watcher {
 
   render() {
     const { thread } = state;
-    if (!thread) return html`<${Blank} icon="inbox" title=${t("thread.none")} text=${t("thread.none_text")} test="thread-none" />`;
+    if (!thread) return html`<${Blank} icon="inbox" title=${t("thread.none")} text=${t("thread.none_text")}
+      test="thread-none" />`;
     if (thread.status === "error") {
-      return html`<div class="thread-failed"><a class="icon-button back" href="#/" aria-label=${t("thread.back")}><${Icon} name="back" /></a>
+      return html`<div class="thread-failed"><a class="icon-button back" href="#/" aria-label=${t("thread.back")}>
+        <${Icon} name="back" /></a>
         <${Failed} problem=${thread.problem} retry=${() => thread.load()} /></div>`;
     }
-    return html`<section class="thread" aria-label=${t("thread.title")} data-test="conversation" data-id=${thread.id} data-state=${thread.status} key=${thread.id}>
+    return html`<section class="thread" aria-label=${t("thread.title")} data-test="conversation" data-id=${thread.id}
+      data-state=${thread.status} key=${thread.id}>
       <${ConversationHead} thread=${thread} conversation=${thread.conversation} />
-      ${thread.status === "loading" ? html`<${Skeleton} />` : html`<${Scroller} thread=${thread} words=${language} windowOpen=${isOpen(thread.conversation)} />`}
+      ${thread.status === "loading" ? html`<${Skeleton} />` : html`<${Scroller} thread=${thread} words=${language}
+        windowOpen=${isOpen(thread.conversation)} />`}
       ${thread.conversation && html`<${Composer} thread=${thread} conversation=${thread.conversation} />`}
     </section>`;
   }
@@ -32,7 +36,9 @@ export class Conversation extends Watcher {
 
 function Skeleton() {
   return html`<div class="scroller" aria-busy="true"><p class="unseen">${t("state.loading")}</p><div class="messages">
-    ${["theirs", "ours", "theirs", "theirs", "ours"].map((side, index) => html`<div class=${`bubble bubble-${side} bubble-first`} key=${index} aria-hidden="true"><div class=${`bubble-body bone-bubble bone-${index}`} /></div>`)}
+    ${["theirs", "ours", "theirs", "theirs", "ours"].map((side, index) => html`<div
+      class=${`bubble bubble-${side} bubble-first`} key=${index} aria-hidden="true">
+        <div class=${`bubble-body bone-bubble bone-${index}`} /></div>`)}
   </div></div>`;
 }
 
@@ -108,7 +114,8 @@ class Scroller extends Component {
     this.atBottom = false;
     this.setState({ marked: id }, () => {
       const node = this.box.current?.querySelector(`[data-id="${CSS.escape(id)}"]`);
-      node?.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      node?.scrollIntoView({ block: "center", behavior: still ? "auto" : "smooth" });
       node?.focus({ preventScroll: true });
     });
     clearTimeout(this.fading);
@@ -120,13 +127,15 @@ class Scroller extends Component {
     this.entries = timeline(bubbles, thread.history, !thread.cursor);
     this.oldestNow = this.entries.find((each) => each.kind === "bubble")?.id;
     return html`<div class="scroller-frame">
-      <div class="scroller" ref=${this.box} onScroll=${this.scrolled} tabindex="0" role="region" aria-label=${t("thread.messages")} data-test="messages">
+      <div class="scroller" ref=${this.box} onScroll=${this.scrolled} tabindex="0" role="region"
+        aria-label=${t("thread.messages")} data-test="messages">
         <div class="messages" ref=${this.inner}>
           <div class="older">${thread.cursor ? html`<${Spinner} />` : html`<p>${t("thread.beginning")}</p>`}</div>
           ${this.entries.map((entry) => this.entry(entry, words, windowOpen, marked))}
         </div>
       </div>
-      ${unseen > 0 && html`<button class="pill" data-test="new-messages" onClick=${this.toBottom}><${Icon} name="down" size=${16} />${t("thread.unseen", { n: unseen })}</button>`}
+      ${unseen > 0 && html`<button class="pill" data-test="new-messages" onClick=${this.toBottom}>
+      <${Icon} name="down" size=${16} />${t("thread.unseen", { n: unseen })}</button>`}
     </div>`;
   }
 
@@ -135,13 +144,14 @@ class Scroller extends Component {
     if (entry.kind === "event") return html`<${Happened} entry=${entry.entry} key=${entry.id} words=${words} />`;
     const { bubble } = entry;
     const key = bubble.local ? bubble.sent_as || bubble.id : bubble.id;
-    return html`<${Bubble} key=${key} entry=${entry} words=${words} windowOpen=${windowOpen} marked=${marked === bubble.id} onJump=${this.jump} />`;
+    return html`<${Bubble} key=${key} entry=${entry} words=${words} windowOpen=${windowOpen}
+      marked=${marked === bubble.id} onJump=${this.jump} />`;
   }
 }
 
-/** For the keyboard: answer the last message, quoting nothing. */
+/** For the keyboard: to the answer box, or to the templates in its place. */
 export function focusComposer() {
-  const box = document.querySelector("[data-test=composer]") || document.querySelector("[data-test=template-picker] button, [data-test=template-picker] input");
+  const box = document.getElementById("composer") || document.querySelector(".templates :is(button, input)");
   box?.focus();
 }
 

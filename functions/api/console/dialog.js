@@ -16,9 +16,11 @@ export class Dialog extends Component {
   }
 
   render({ title, onClose, children, test }) {
-    return html`<dialog class="dialog" ref=${this.node} aria-label=${title} data-test=${test} onClose=${onClose} onKeyDown=${(event) => event.stopPropagation()}
+    return html`<dialog class="dialog" ref=${this.node} aria-label=${title} data-test=${test} onClose=${onClose}
+      onKeyDown=${(event) => event.stopPropagation()}
       onClick=${(event) => event.target === this.node.current && onClose()}>
-      <div class="dialog-inner"><header><h2>${title}</h2><button class="icon-button" aria-label=${t("state.close")} onClick=${onClose}><${Icon} name="close" /></button></header>
+      <div class="dialog-inner"><header><h2>${title}</h2><button class="icon-button" aria-label=${t("state.close")}
+        onClick=${onClose}><${Icon} name="close" /></button></header>
       ${children}</div></dialog>`;
   }
 }

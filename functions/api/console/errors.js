@@ -95,9 +95,24 @@ export const REASONS = {
 
 /** Codes of refusals by the API that have words of their own. */
 export const REFUSALS = new Set([
-  "window_closed", "opted_out", "read_only", "network", "unsupported_by_provider", "limit_exceeded", "idempotency_conflict",
-  "storage_unavailable", "not_found", "invalid_request", "in_flight", "too_late", "uncertain", "not_failed", "not_uncertain",
-  "not_configured", "internal", "not_stored",
+  "window_closed",
+  "opted_out",
+  "read_only",
+  "network",
+  "unsupported_by_provider",
+  "limit_exceeded",
+  "idempotency_conflict",
+  "storage_unavailable",
+  "not_found",
+  "invalid_request",
+  "in_flight",
+  "too_late",
+  "uncertain",
+  "not_failed",
+  "not_uncertain",
+  "not_configured",
+  "internal",
+  "not_stored",
 ]);
 
 /** The key of the reason, or null where only the code and the provider's text are known. */

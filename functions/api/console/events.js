@@ -10,10 +10,13 @@ const ICONS = { noted: "note", escalated: "alarm", tagged: "tag", assigned: "per
 export function Happened({ entry }) {
   const { change, changed_by: by, detail = {} } = entry;
   if (change === "noted") {
-    return html`<aside class="noted" data-test="note" aria-label=${t("history.note")}><header><${Icon} name="note" size=${14} /><${Name} text=${by} /><${When} at=${entry.at} text=${clock(entry.at)} /></header>
+    return html`<aside class="noted" data-test="note" aria-label=${t("history.note")}><header>
+      <${Icon} name="note" size=${14} /><${Name} text=${by} /><${When} at=${entry.at} text=${clock(entry.at)} />
+      </header>
       <${Words} text=${String(detail.body || "")} /></aside>`;
   }
-  return html`<p class="happened" data-test="happened" data-change=${change}><${Icon} name=${ICONS[change] || "refresh"} size=${14} />
+  return html`<p class="happened" data-test="happened" data-change=${change}>
+    <${Icon} name=${ICONS[change] || "refresh"} size=${14} />
     <span>${sentence(change, by, detail)}</span> <${When} at=${entry.at} text=${clock(entry.at)} /></p>`;
 }
 
@@ -22,9 +25,12 @@ function sentence(change, by, detail) {
   const isolated = (text) => html`<bdi>${plain(String(text), 300)}</bdi>`;
   const values = { by: who };
   if (change === "tagged") {
-    values.tags = isolated([...(detail.add || []).map((each) => `+${each}`), ...(detail.remove || []).map((each) => `−${each}`)].join(", "));
+    const tags = [...(detail.add || []).map((each) => `+${each}`), ...(detail.remove || []).map((each) => `−${each}`)];
+    values.tags = isolated(tags.join(", "));
   }
-  if (change === "assigned") return rich(detail.assignee ? "history.assigned" : "history.unassigned", { by: who, to: isolated(detail.assignee || "") });
+  if (change === "assigned") {
+    return rich(detail.assignee ? "history.assigned" : "history.unassigned", { ...values, to: isolated(detail.assignee || "") });
+  }
   if (change === "escalated") values.reason = isolated(detail.reason || "–");
   if (!known(`history.${change}`)) return rich("history.other", { by: who, change });
   return rich(`history.${change}`, values);

@@ -18,8 +18,10 @@ const KEYS = [
 export class Help extends Component {
   render({ onClose }) {
     return html`<${Dialog} title=${t("help.title")} onClose=${onClose} test="help-dialog">
-      <dl class="keys">${KEYS.map(([keys, does]) => html`<div key=${does}><dt>${keys.map((each) => html`<kbd>${each}</kbd> `)}</dt><dd>${t(`help.${does}`)}</dd></div>`)}</dl>
-      <label class="check"><input type="checkbox" checked=${keysWanted()} onChange=${(event) => wantKeys(event.target.checked)} />${t("help.wanted")}</label>
+      <dl class="keys">${KEYS.map(([keys, does]) => html`<div key=${does}><dt>${keys.map((each) => html`<kbd>${each}
+      </kbd> `)}</dt><dd>${t(`help.${does}`)}</dd></div>`)}</dl>
+      <label class="check"><input type="checkbox" checked=${keysWanted()}
+        onChange=${(event) => wantKeys(event.target.checked)} />${t("help.wanted")}</label>
       <h3>${t("help.ticks")}</h3><p class="help-text">${t("help.ticks_text")}</p>
       <h3>${t("help.window")}</h3><p class="help-text">${t("help.window_text")}</p>
     <//>`;

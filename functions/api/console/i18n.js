@@ -49,7 +49,7 @@ export function rich(key, values) {
 
 /** One of {one, other, …} by the rules of a language; texts without forms stay as they are. */
 export function chosen(text, n, plural) {
-  return typeof text === "string" ? text : text[plural.select(n ?? 0)] ?? text.other;
+  return typeof text === "string" ? text : (text[plural.select(n ?? 0)] ?? text.other);
 }
 
 /** A text with `{name}` replaced; numbers as the language writes them. */
@@ -119,7 +119,10 @@ export function brief(at) {
   if (days <= 0) return clock(at);
   if (days === 1) return t("time.yesterday");
   if (days < 7) return date(at, { weekday: "short" });
-  return date(at, days < 330 ? { day: "numeric", month: "short" } : { year: "numeric", month: "short", day: "numeric" });
+  return date(
+    at,
+    days < 330 ? { day: "numeric", month: "short" } : { year: "numeric", month: "short", day: "numeric" },
+  );
 }
 
 /** The name of a day, for separators. */
@@ -133,7 +136,8 @@ export function dayName(at) {
 
 /** A length of time in its one or two greatest units; below a minute in seconds where they are asked for. */
 export function duration(milliseconds, { two = true, seconds = false } = {}) {
-  const unit = (value, name) => format(Intl.NumberFormat, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
+  const unit = (value, name) =>
+    format(Intl.NumberFormat, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
   const total = Math.max(0, Math.floor(milliseconds / 1000));
   const [days, hours, minutes] = [Math.floor(total / 86_400), Math.floor(total / 3600), Math.floor(total / 60)];
   if (days >= 2) return unit(days, "day");
@@ -148,6 +152,11 @@ export function duration(milliseconds, { two = true, seconds = false } = {}) {
 /** "3 minutes ago", short. */
 export function relative(milliseconds) {
   const minutes = Math.floor(milliseconds / 60_000);
-  const [value, unit] = minutes < 60 ? [minutes, "minute"] : minutes < 2880 ? [Math.floor(minutes / 60), "hour"] : [Math.floor(minutes / 1440), "day"];
+  const [value, unit] =
+    minutes < 60
+      ? [minutes, "minute"]
+      : minutes < 2880
+        ? [Math.floor(minutes / 60), "hour"]
+        : [Math.floor(minutes / 1440), "day"];
   return format(Intl.RelativeTimeFormat, { style: "narrow" }).format(-value, unit);
 }

@@ -55,8 +55,10 @@ const TICKS = {
   one: html`<path d="m4 6.3 2.7 2.700L12 3.3" />`,
   two: html`<path d="m1.5 6.3 2.7 2.7 5.3-5.700M7.8 8.300l.7.7 5.3-5.7" />`,
   failed: html`<circle cx="8" cy="6" r="4.8" /><path d="M8 3.500v3M8 8.400v.1" />`,
-  unknown: html`<circle cx="8" cy="6" r="4.8" /><path d="M6.6 4.900C6.6 3.3 9.4 3.4 9.4 5c0 1-1.4 1-1.4 1.900M8 8.700v.1" />`,
-  held: html`<path d="M5 1.800h6M5 10.200h6M5.8 1.800c0 2.5 2.2 2.9 2.2 4.200s-2.2 1.7-2.2 4.200M10.2 1.800c0 2.5-2.2 2.9-2.2 4.200s2.2 1.7 2.2 4.2" />`,
+  unknown: html`<circle cx="8" cy="6" r="4.8" /><path
+    d="M6.6 4.900C6.6 3.3 9.4 3.4 9.4 5c0 1-1.4 1-1.4 1.900M8 8.700v.1" />`,
+  held: html`<path
+    d="M5 1.800h6M5 10.200h6M5.8 1.800c0 2.5 2.2 2.9 2.2 4.200s-2.2 1.7-2.2 4.200M10.2 1.800c0 2.5-2.2 2.9-2.2 4.200s2.2 1.7 2.2 4.2" />`,
   stopped: html`<circle cx="8" cy="6" r="4.8" /><path d="m4.7 9.3 6.6-6.6" />`,
 };
 export const TICK_OF = {
@@ -78,7 +80,8 @@ export const TICK_OF = {
 export function Tick({ status, label }) {
   const drawing = TICKS[TICK_OF[status]];
   if (!drawing) return null;
-  return html`<svg class=${`tick tick-${status}`} viewBox="0 0 16 12" width="16" height="12" role="img" aria-label=${label}
+  return html`<svg class=${`tick tick-${status}`} viewBox="0 0 16 12" width="16" height="12" role="img"
+    aria-label=${label}
     data-test="tick" data-status=${status}><title>${label}</title>${drawing}</svg>`;
 }
 

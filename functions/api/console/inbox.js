@@ -26,8 +26,10 @@ export class Inbox extends Watcher {
     return html`<section class="inbox" aria-label=${t("inbox.title")}>
       <header class="inbox-head">
         <${Search} value=${conversations.filters.q} />
-        <button class="icon-button filters-button" aria-expanded=${String(filtersOpen)} data-test="filters-button" onClick=${onFilters}
-          aria-label=${t("filter.title")}><${Icon} name="filter" />${chosen ? html`<span class="count">${chosen}</span>` : null}</button>
+        <button class="icon-button filters-button" aria-expanded=${String(filtersOpen)} data-test="filters-button"
+          onClick=${onFilters}
+          aria-label=${t("filter.title")}><${Icon} name="filter" />${chosen ? html`<span class="count">${chosen}
+            </span>` : null}</button>
       </header>
       ${filtersOpen && html`<div class="filters-sheet"><${Filters} onDone=${onFilters} /></div>`}
       ${this.body(conversations)}
@@ -35,20 +37,25 @@ export class Inbox extends Watcher {
   }
 
   body(conversations) {
-    if (conversations.status === "error") return html`<${Failed} problem=${conversations.problem} retry=${() => conversations.load()} />`;
+    if (conversations.status === "error") return html`<${Failed} problem=${conversations.problem}
+      retry=${() => conversations.load()} />`;
     if (conversations.status === "loading") return html`<${Skeleton} />`;
-    if (!conversations.rows.length && !conversations.cursor) return html`<${Empty} filtered=${conversations.isFiltered} />`;
-    return html`<${Rows} conversations=${conversations} count=${conversations.rows.length} current=${state.route.id} words=${language} />`;
+    if (!conversations.rows.length && !conversations.cursor) return html`<${Empty}
+      filtered=${conversations.isFiltered} />`;
+    return html`<${Rows} conversations=${conversations} count=${conversations.rows.length} current=${state.route.id}
+      words=${language} />`;
   }
 }
 
 function Empty({ filtered }) {
   if (filtered) {
-    return html`<${Blank} icon="search" title=${t("inbox.none_found")} text=${t("inbox.none_found_text")} test="inbox-none-found">
+    return html`<${Blank} icon="search" title=${t("inbox.none_found")} text=${t("inbox.none_found_text")}
+      test="inbox-none-found">
       <button class="button" onClick=${() => show({ ...NO_FILTERS })}>${t("filter.clear")}</button><//>`;
   }
   return html`<${Blank} icon="inbox" title=${t("inbox.empty")} text=${t("inbox.empty_text")} test="inbox-empty">
-    ${state.config.local && html`<a class="button button-main" href="#/playground"><${Icon} name="playground" size=${16} />${t("inbox.to_playground")}</a>`}<//>`;
+    ${state.config.local && html`<a class="button button-main" href="#/playground">
+    <${Icon} name="playground" size=${16} />${t("inbox.to_playground")}</a>`}<//>`;
 }
 
 function Skeleton() {
@@ -58,7 +65,8 @@ function Skeleton() {
 
 /** A row before it is there: in the list at first (`bone`), and at its end while more can be had (`ghost`). */
 function Bones({ kind = "bone" }) {
-  return html`<div class="row row-skeleton" aria-hidden="true"><span class="avatar" />${["a", "b", "c"].map((part) => html`<span class=${`${kind} bone-${part}`} />`)}</div>`;
+  return html`<div class="row row-skeleton" aria-hidden="true"><span class="avatar" />
+    ${["a", "b", "c"].map((part) => html`<span class=${`${kind} bone-${part}`} />`)}</div>`;
 }
 
 class Search extends Component {
@@ -79,8 +87,10 @@ class Search extends Component {
   }
 
   render({ value }) {
-    return html`<label class="search"><${Icon} name="search" size=${16} /><span class="unseen">${t("inbox.search")}</span>
-      <input ref=${this.input} type="search" data-test="search" id="search" placeholder=${t("inbox.search")} defaultValue=${value} autocomplete="off" spellcheck=${false}
+    return html`<label class="search"><${Icon} name="search" size=${16} /><span class="unseen">${t("inbox.search")}
+      </span>
+      <input ref=${this.input} type="search" data-test="search" id="search" placeholder=${t("inbox.search")}
+        defaultValue=${value} autocomplete="off" spellcheck=${false}
         onInput=${(event) => this.type(event.target.value.trim())} /></label>`;
   }
 }
@@ -167,13 +177,18 @@ class Rows extends Component {
     const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + BEYOND);
     const total = conversations.cursor ? -1 : rows.length;
     const room = rows.length * ROW + (conversations.cursor ? ROW : 0);
-    return html`<div class="rows" ref=${this.scroller} onScroll=${this.scrolled} data-test="inbox-list" data-loaded=${rows.length}>
+    return html`<div class="rows" ref=${this.scroller} onScroll=${this.scrolled} data-test="inbox-list"
+      data-loaded=${rows.length}>
       <div class="rows-room" style=${{ height: `${room}px` }}>
-        <ul class=${classes("rows-shown")} style=${{ transform: `translateY(${first * ROW}px)` }} aria-label=${t("inbox.title")}>
-          ${rows.slice(first, last).map((row, index) => html`<li key=${row.id} aria-setsize=${total} aria-posinset=${first + index + 1}>
+        <ul class=${classes("rows-shown")} style=${{ transform: `translateY(${first * ROW}px)` }}
+          aria-label=${t("inbox.title")}>
+          ${rows.slice(first, last).map((row, index) => html`<li key=${row.id} aria-setsize=${total}
+            aria-posinset=${first + index + 1}>
             <${InboxRow} row=${row} current=${row.id === current} words=${words} /></li>`)}
         </ul>
-        ${conversations.cursor && html`<div class="rows-end" style=${{ transform: `translateY(${rows.length * ROW}px)` }} aria-hidden="true"><${Bones} kind="ghost" /></div>`}
+        ${conversations.cursor && html`<div class="rows-end"
+          style=${{ transform: `translateY(${rows.length * ROW}px)` }} aria-hidden="true"><${Bones} kind="ghost" />
+            </div>`}
       </div>
     </div>`;
   }
@@ -202,19 +217,28 @@ class InboxRow extends Component {
     const last = row.found || row.last_message;
     const who = whoOf(row);
     return html`<a class=${classes("row", current && "row-current", row.unread && "row-unread")} href=${`#/c/${row.id}`}
-      data-test="inbox-row" data-id=${row.id} data-provider=${row.provider} data-unread=${row.unread || 0} aria-current=${current ? "true" : undefined}>
-      <span class="avatar" aria-hidden="true">${initials(who)}<${ProviderMark} provider=${row.provider} name=${providerName(row.provider)} /></span>
-      <span class="row-who"><${Name} text=${who} /><${Unseen} text=${providerName(row.provider)} />${row.status !== "active" && html`<span class=${`badge badge-${row.status}`}>${t(`status.${row.status}`)}</span>`}</span>
+      data-test="inbox-row" data-id=${row.id} data-provider=${row.provider} data-unread=${row.unread || 0}
+        aria-current=${current ? "true" : undefined}>
+      <span class="avatar" aria-hidden="true">${initials(who)}
+      <${ProviderMark} provider=${row.provider} name=${providerName(row.provider)} /></span>
+      <span class="row-who"><${Name} text=${who} /><${Unseen} text=${providerName(row.provider)} />
+      ${row.status !== "active" && html`<span class=${`badge badge-${row.status}`}>${t(`status.${row.status}`)}</span>`}
+      </span>
       <span class="row-when">${row.last_message_at && html`<${When} at=${row.last_message_at} />`}</span>
       <span class="row-last">
-        ${last && last.role !== "user" && !row.found && html`<${Tick} status=${last.status} label=${t(`delivery.${last.status}`)} />`}
+        ${last && last.role !== "user" && !row.found && html`<${Tick} status=${last.status}
+          label=${t(`delivery.${last.status}`)} />`}
         ${row.found && html`<${Icon} name="search" size=${14} />`}
         <bdi class="row-text">${last ? previewOf({ content_type: "text", ...last }) : t("inbox.no_message")}</bdi>
       </span>
-      <span class="row-count">${row.unread ? html`<span class="count" aria-hidden="true">${row.unread > 99 ? "99+" : row.unread}</span><${Unseen} text=${t("row.unread", { n: row.unread })} />` : null}</span>
+      <span class="row-count">${row.unread ? html`<span class="count" aria-hidden="true">
+      ${row.unread > 99 ? "99+" : row.unread}</span><${Unseen} text=${t("row.unread", { n: row.unread })} />` : null}
+      </span>
       <span class="row-state">
         <${Unseen} text=${t("filter.window")} /><${WindowLeft} conversation=${row} />
-        ${row.waiting_since && html`<span class="waiting" data-test="waiting" title=${t("row.waiting")}><${Icon} name="hourglass" size=${12} /><${Unseen} text=${t("row.waiting")} /><${Ago} since=${row.waiting_since} /></span>`}
+        ${row.waiting_since && html`<span class="waiting" data-test="waiting" title=${t("row.waiting")}>
+        <${Icon} name="hourglass" size=${12} /><${Unseen} text=${t("row.waiting")} />
+        <${Ago} since=${row.waiting_since} /></span>`}
         ${row.assigned_to && html`<span class="row-owner">${plain(row.assigned_to, 24)}</span>`}
       </span>
     </a>`;

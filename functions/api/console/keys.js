@@ -11,7 +11,15 @@ export function listen() {
   if (listening) return;
   listening = true;
   addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !state.signedIn || document.querySelector("dialog[open]")) return;
+    if (
+      event.defaultPrevented ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      !state.signedIn ||
+      document.querySelector("dialog[open]")
+    )
+      return;
     const writing = event.target.closest?.(WRITING);
     if (event.key === "Escape") back(writing);
     else if (!writing && keysWanted() && KEYS[event.key]) {

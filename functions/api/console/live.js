@@ -18,11 +18,15 @@ export function start() {
   document.addEventListener("visibilitychange", () => document.hidden || soon());
   addEventListener("online", soon);
   for (const event of ["pointerdown", "keydown", "wheel"]) {
-    addEventListener(event, () => {
-      const wasIdle = Date.now() - touched > IDLE_AFTER;
-      touched = Date.now();
-      if (wasIdle) soon();
-    }, { passive: true });
+    addEventListener(
+      event,
+      () => {
+        const wasIdle = Date.now() - touched > IDLE_AFTER;
+        touched = Date.now();
+        if (wasIdle) soon();
+      },
+      { passive: true },
+    );
   }
   return ask();
 }

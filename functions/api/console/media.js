@@ -24,7 +24,8 @@ export class MediaFile extends Component {
 
   componentDidMount() {
     if (this.kind() !== "image" || !this.box.current) return;
-    this.seen = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && this.fetch(), { rootMargin: "300px" });
+    const near = (entries) => entries.some((each) => each.isIntersecting) && this.fetch();
+    this.seen = new IntersectionObserver(near, { rootMargin: "300px" });
     this.seen.observe(this.box.current);
   }
 
@@ -74,27 +75,36 @@ export class MediaFile extends Component {
 
   render({ file, type }, { url, problem, broken }) {
     if (problem || broken) {
-      return html`<div class="media-note" role="status"><${Icon} name="alarm" size=${16} /><span>${problem ? explained(problem) : t("media.broken")}</span>
+      return html`<div class="media-note" role="status"><${Icon} name="alarm" size=${16} /><span>
+        ${problem ? explained(problem) : t("media.broken")}</span>
         <button class="quiet" onClick=${this.again}>${t("state.retry")}</button></div>`;
     }
     const label = t(`kind.${type}`);
     switch (this.kind()) {
       case "pending":
-        return html`<div class="media-note" data-test="media-pending"><${Icon} name="hourglass" size=${16} />${t("media.pending", { kind: label })}</div>`;
+        return html`<div class="media-note" data-test="media-pending"><${Icon} name="hourglass" size=${16} />
+          ${t("media.pending", { kind: label })}</div>`;
       case "failed":
-        return html`<div class="media-note media-failed" data-test="media-failed"><${Icon} name="alarm" size=${16} />${t("media.failed", { kind: label })}
+        return html`<div class="media-note media-failed" data-test="media-failed"><${Icon} name="alarm" size=${16} />
+          ${t("media.failed", { kind: label })}
           ${file.error ? html` <bdi>${plain(file.error, 120)}</bdi>` : null}</div>`;
       case "image":
-        return html`<button class=${`media-image media-${type}`} ref=${this.box} onClick=${() => this.open()} aria-label=${t("media.open", { kind: label })}>
-          ${url ? html`<img src=${url} alt=${label} decoding="async" onError=${() => this.setState({ broken: true })} />` : html`<${Icon} name="image" size=${28} />`}</button>`;
+        return html`<button class=${`media-image media-${type}`} ref=${this.box} onClick=${() => this.open()}
+          aria-label=${t("media.open", { kind: label })}>
+          ${url ? html`<img src=${url} alt=${label} decoding="async"
+            onError=${() => this.setState({ broken: true })} />` : html`<${Icon} name="image" size=${28} />`}</button>`;
       case "video":
         return url
-          ? html`<video class="media-video" src=${url} controls autoplay playsinline onError=${() => this.setState({ broken: true })} />`
-          : html`<button class="media-image media-play" onClick=${() => this.fetch()} aria-label=${t("media.play", { kind: label })}><${Icon} name="play" size=${32} /></button>`;
+          ? html`<video class="media-video" src=${url} controls autoplay playsinline
+            onError=${() => this.setState({ broken: true })} />`
+          : html`<button class="media-image media-play" onClick=${() => this.fetch()}
+            aria-label=${t("media.play", { kind: label })}><${Icon} name="play" size=${32} /></button>`;
       case "audio":
         return url
-          ? html`<audio class="media-audio" src=${url} controls autoplay onError=${() => this.setState({ broken: true })} />`
-          : html`<button class="media-sound" onClick=${() => this.fetch()}><${Icon} name="play" size=${16} /><span>${t("media.play", { kind: label })}</span>${size(file)}</button>`;
+          ? html`<audio class="media-audio" src=${url} controls autoplay
+            onError=${() => this.setState({ broken: true })} />`
+          : html`<button class="media-sound" onClick=${() => this.fetch()}><${Icon} name="play" size=${16} /><span>
+            ${t("media.play", { kind: label })}</span>${size(file)}</button>`;
       default:
         return html`<button class="media-file" onClick=${() => this.open()}><${Icon} name="file" size=${24} />
           <span><bdi>${plain(file.filename || label, 80)}</bdi>${size(file)}</span></button>`;

@@ -11,7 +11,10 @@ async function discovered(issuer) {
 }
 
 function base64url(bytes) {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
 }
 
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
@@ -55,18 +58,27 @@ export async function complete(settings) {
   if (!pending.state || query.get("state") !== pending.state) throw new Error("state");
   const issuer = query.get("iss");
   if (issuer && issuer.replace(/\/$/, "") !== settings.issuer.replace(/\/$/, "")) throw new Error("issuer");
-  await tokens(settings, {
-    grant_type: "authorization_code",
-    code: query.get("code"),
-    redirect_uri: redirect(),
-    client_id: settings.client_id,
-    code_verifier: pending.verifier,
-  }, pending.nonce);
+  await tokens(
+    settings,
+    {
+      grant_type: "authorization_code",
+      code: query.get("code"),
+      redirect_uri: redirect(),
+      client_id: settings.client_id,
+      code_verifier: pending.verifier,
+    },
+    pending.nonce,
+  );
 }
 
 /** Get a new token by the one for renewal; true where that worked. */
 export async function renewed(settings, refresh) {
-  await tokens(settings, { grant_type: "refresh_token", refresh_token: refresh, client_id: settings.client_id }, null, refresh);
+  await tokens(
+    settings,
+    { grant_type: "refresh_token", refresh_token: refresh, client_id: settings.client_id },
+    null,
+    refresh,
+  );
   return true;
 }
 

@@ -8,7 +8,8 @@ import { windowAt } from "./windows.js";
 
 function shown(text) {
   return parts(text).map((part) =>
-    part.mark ? html`<span class="hidden-mark" title=${t("text.hidden_mark")}>${part.mark}${part.times > 1 ? `×${part.times}` : ""}</span>` : part.text,
+    part.mark ? html`<span class="hidden-mark" title=${t("text.hidden_mark")}>${part.mark}
+      ${part.times > 1 ? `×${part.times}` : ""}</span>` : part.text,
   );
 }
 
@@ -38,7 +39,8 @@ export function Name({ text }) {
 
 /** Who a conversation is with, as well as we know. */
 export function whoOf(conversation) {
-  return conversation.contact_name?.trim() || conversation.phone || conversation.provider_user_id || conversation.kommo_chat_id || t("customer.unknown");
+  const { contact_name: name, phone, provider_user_id: user, kommo_chat_id: chat } = conversation;
+  return name?.trim() || phone || user || chat || t("customer.unknown");
 }
 
 export function providerName(provider) {
@@ -115,7 +117,8 @@ export class WindowLeft extends Running {
 
   render({ wide }) {
     return html`<span class=${classes("window", wide && "window-wide")}>
-      <span class="window-bar" data-test="window-bar" aria-hidden="true"><span class="window-fill" ref=${this.bar} /></span>
+      <span class="window-bar" data-test="window-bar" aria-hidden="true"><span class="window-fill" ref=${this.bar} />
+      </span>
       <span class="window-left" data-test="window-left" ref=${this.node} />
     </span>`;
   }
@@ -135,12 +138,15 @@ export function Blank({ icon, title, text, children, test }) {
   </div>`;
 }
 
+const FAILED = { 0: "network", 403: "forbidden", 404: "not_found" };
+
 /** What went wrong in a pane, and the way to try it again. */
 export function Failed({ problem, retry }) {
-  const key = problem.status === 0 ? "network" : problem.status === 403 ? "forbidden" : problem.status === 404 ? "not_found" : "other";
+  const key = FAILED[problem.status] || "other";
   return html`<${Blank} icon=${key === "network" ? "unplugged" : "alarm"} title=${t(`failed.${key}.title`)}
     text=${t(`failed.${key}.text`, { code: problem.code || String(problem.status) })} test=${`failed-${key}`}>
-    ${retry && key !== "not_found" && html`<button class="button" data-test="try-again" onClick=${retry}><${Icon} name="refresh" size=${16} />${t("state.retry")}</button>`}
+    ${retry && key !== "not_found" && html`<button class="button" data-test="try-again" onClick=${retry}>
+    <${Icon} name="refresh" size=${16} />${t("state.retry")}</button>`}
   <//>`;
 }
 

@@ -45,8 +45,12 @@ export class PhoneTalk {
   }
 
   async find(provider, from) {
-    const { conversations } = await get(query("/v1/conversations", { provider, q: from.replace(/\D/g, ""), limit: 10 }));
+    const { conversations } = await get(
+      query("/v1/conversations", { provider, q: from.replace(/\D/g, ""), limit: 10 }),
+    );
     const digits = from.replace(/\D/g, "");
-    return conversations.find((each) => (each.phone || each.provider_user_id || "").replace(/\D/g, "") === digits) || null;
+    return (
+      conversations.find((each) => (each.phone || each.provider_user_id || "").replace(/\D/g, "") === digits) || null
+    );
   }
 }

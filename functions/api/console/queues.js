@@ -40,11 +40,14 @@ export class Queues extends Component {
   }
 
   replay(item) {
-    return this.act(item.id, `/v1/parked/${item.id}/replay`, ({ replayed, outcomes }) => (replayed ? t("parked.replayed") : t("parked.still", { why: outcomes.join(", ") })));
+    return this.act(item.id, `/v1/parked/${item.id}/replay`, ({ replayed, outcomes }) =>
+      replayed ? t("parked.replayed") : t("parked.still", { why: outcomes.join(", ") }),
+    );
   }
 
   redrive(queue) {
-    return this.act(queue.queue, `/v1/dead-letters/${queue.queue}/redrive`, ({ moved, left }) => t("dead.moved", { n: moved, left }));
+    const said = ({ moved, left }) => t("dead.moved", { n: moved, left });
+    return this.act(queue.queue, `/v1/dead-letters/${queue.queue}/redrive`, said);
   }
 
   show = async (item) => {
@@ -60,23 +63,35 @@ export class Queues extends Component {
 
   render(_, { parked, queues, problem, told, open, whole }) {
     if (problem) return html`<${Failed} problem=${problem} retry=${this.load} />`;
-    if (!parked) return html`<div class="cards"><div class="figure bone-figure" /><div class="figure bone-figure" /></div>`;
+    if (!parked) return html`<div class="cards"><div class="figure bone-figure" /><div class="figure bone-figure" />
+      </div>`;
     const may = state.me.may_write;
     return html`<div class="cards">
-      <section class="figure" aria-label=${t("parked.title")}><h2>${t("parked.title")}</h2><p class="soft">${t("parked.text")}</p>
+      <section class="figure" aria-label=${t("parked.title")}><h2>${t("parked.title")}</h2><p class="soft">
+      ${t("parked.text")}</p>
         ${parked.length === 0 && html`<p class="nothing"><${Icon} name="check" size=${16} />${t("parked.none")}</p>`}
-        <ul class="queue">${parked.map((item) => html`<li key=${item.id} data-test="parked-row" data-id=${item.id}><div class="queue-line"><${ProviderMark} provider=${item.provider} name=${providerName(item.provider)} />
-          <div class="queue-what"><bdi>${plain(item.reason, 200)}</bdi><small>${moment(item.received_at)}${item.times > 1 ? ` · × ${number(item.times)}` : ""}</small></div>
-          <button class="button button-small" aria-expanded=${String(open === item.id)} onClick=${() => this.show(item)}>${t("parked.show")}</button>
-          ${may && html`<button class="button button-small" data-test="replay" onClick=${() => this.replay(item)}>${t("parked.replay")}</button>`}</div>
+        <ul class="queue">${parked.map((item) => html`<li key=${item.id} data-test="parked-row" data-id=${item.id}>
+        <div class="queue-line"><${ProviderMark} provider=${item.provider} name=${providerName(item.provider)} />
+          <div class="queue-what"><bdi>${plain(item.reason, 200)}</bdi><small>${moment(item.received_at)}
+          ${item.times > 1 ? ` · × ${number(item.times)}` : ""}</small></div>
+          <button class="button button-small" aria-expanded=${String(open === item.id)}
+            onClick=${() => this.show(item)}>${t("parked.show")}</button>
+          ${may && html`<button class="button button-small" data-test="replay" onClick=${() => this.replay(item)}>
+          ${t("parked.replay")}</button>`}</div>
           ${told[item.id] && html`<p class="queue-told" role="status">${told[item.id]}</p>`}
-          ${open === item.id && html`<pre class="raw" tabindex="0" aria-label=${t("parked.raw")}>${whole ? rawOf(whole) : "…"}</pre>`}</li>`)}</ul></section>
-      <section class="figure" aria-label=${t("dead.title")}><h2>${t("dead.title")}</h2><p class="soft">${t("dead.text")}</p>
-        <ul class="queue">${queues.map((queue) => html`<li key=${queue.queue} data-test="dead-row" data-queue=${queue.queue}><div class="queue-line"><div class="queue-what"><span>${queue.queue}</span>
-          ${queue.oldest_seconds !== null && queue.oldest_seconds !== undefined && html`<small>${t("dead.oldest", { time: duration(queue.oldest_seconds * 1000) })}</small>`}</div>
+          ${open === item.id && html`<pre class="raw" tabindex="0" aria-label=${t("parked.raw")}>
+          ${whole ? rawOf(whole) : "…"}</pre>`}</li>`)}</ul></section>
+      <section class="figure" aria-label=${t("dead.title")}><h2>${t("dead.title")}</h2><p class="soft">${t("dead.text")}
+      </p>
+        <ul class="queue">${queues.map((queue) => html`<li key=${queue.queue} data-test="dead-row"
+          data-queue=${queue.queue}><div class="queue-line"><div class="queue-what"><span>${queue.queue}</span>
+          ${queue.oldest_seconds !== null && queue.oldest_seconds !== undefined && html`<small>
+          ${t("dead.oldest", { time: duration(queue.oldest_seconds * 1000) })}</small>`}</div>
           <b class=${queue.messages ? "some" : "none"}>${number(queue.messages)}</b>
-          ${may && html`<button class="button button-small" data-test="redrive" disabled=${!queue.messages} onClick=${() => this.redrive(queue)}>${t("dead.redrive")}</button>`}</div>
-          ${told[queue.queue] && html`<p class="queue-told" role="status">${told[queue.queue]}</p>`}</li>`)}</ul></section>
+          ${may && html`<button class="button button-small" data-test="redrive" disabled=${!queue.messages}
+            onClick=${() => this.redrive(queue)}>${t("dead.redrive")}</button>`}</div>
+          ${told[queue.queue] && html`<p class="queue-told" role="status">${told[queue.queue]}</p>`}</li>`)}</ul>
+          </section>
     </div>`;
   }
 }
@@ -90,4 +105,7 @@ function rawOf({ body, item }) {
   }
 }
 
-const plainLines = (text) => text.split("\n").slice(0, 400).map((line) => plain(line, 2000).padStart(line.length - line.trimStart().length + plain(line, 2000).length)).join("\n");
+function plainLines(text) {
+  const lines = text.split("\n").slice(0, 400);
+  return lines.map((line) => /^ */.exec(line)[0] + plain(line, 2000)).join("\n");
+}

@@ -43,8 +43,10 @@ export class SentTemplate extends Component {
     const given = bubble.template?.name || bubble.details?.template?.name || "";
     const name = template?.name || given;
     const text = template ? filledText(template.body, values) : bubble.content === given ? "" : bubble.content;
-    const titles = (template?.buttons || bubble.details?.buttons || []).map?.((each) => each.text || each.title).filter(Boolean) || [];
-    return html`<span class="kind-label"><${Icon} name="template" size=${14} /><span>${t("kind.template")}${name ? html` · <bdi>${plain(name, 60)}</bdi>` : null}</span></span>
+    const buttons = template?.buttons || bubble.details?.buttons;
+    const titles = Array.isArray(buttons) ? buttons.map((each) => each.text || each.title).filter(Boolean) : [];
+    return html`<span class="kind-label"><${Icon} name="template" size=${14} /><span>${t("kind.template")}
+      ${name ? html` · <bdi>${plain(name, 60)}</bdi>` : null}</span></span>
       ${template?.header && html`<strong><bdi>${plain(filledText(template.header, values), 80)}</bdi></strong>`}
       ${text && html`<${Words} text=${text} />`}
       ${template?.footer && html`<small class="footer"><bdi>${plain(template.footer, 120)}</bdi></small>`}

@@ -98,11 +98,13 @@ export class Shell extends Watcher {
   render(_, { filters, help }) {
     const { view, id } = state.route;
     return html`<div class=${classes("shell", `shell-${view}`, id && "shell-reading")} data-view=${view}>
-      <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("nav.skip")}</a>
+      <a class="skip" href="#main"
+        onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("nav.skip")}</a>
       <${Side} view=${view} />
       <${Banner} />
       <main id="main" tabindex="-1" class=${`main main-${view}`}>
-        ${view === "inbox" && html`<h1 class="unseen">${t("nav.inbox")}</h1><${Inbox} filtersOpen=${filters} onFilters=${() => this.setState({ filters: !filters })} />
+        ${view === "inbox" && html`<h1 class="unseen">${t("nav.inbox")}</h1>
+        <${Inbox} filtersOpen=${filters} onFilters=${() => this.setState({ filters: !filters })} />
           <div class="pane"><${Lazy} view="conversation" key="conversation" /></div>`}
         ${view === "overview" && html`<${Lazy} view="overview" key="overview" />`}
         ${view === "playground" && html`<${Lazy} view="playground" key="playground" />`}
@@ -114,10 +116,12 @@ export class Shell extends Watcher {
 }
 
 function Side({ view }) {
-  const place = (name, href) => html`<a class="nav-link" href=${href} data-test=${`nav-${name}`} aria-current=${view === name ? "page" : undefined}><${Icon} name=${name} /><span>${t(`nav.${name}`)}</span></a>`;
+  const place = (name, href) => html`<a class="nav-link" href=${href} data-test=${`nav-${name}`}
+    aria-current=${view === name ? "page" : undefined}><${Icon} name=${name} /><span>${t(`nav.${name}`)}</span></a>`;
   return html`<aside class="side">
     <div class="brand"><${Mark} /><span>Ventana</span></div>
-    <nav class="nav" aria-label=${t("nav.title")}>${place("inbox", "#/")}${place("overview", "#/overview")}${state.config.local && place("playground", "#/playground")}</nav>
+    <nav class="nav" aria-label=${t("nav.title")}>${place("inbox", "#/")}${place("overview", "#/overview")}
+    ${state.config.local && place("playground", "#/playground")}</nav>
     ${view === "inbox" && WIDE.matches && html`<${Filters} />`}
     <${Preferences} />
   </aside>`;
@@ -133,19 +137,26 @@ class Preferences extends Watcher {
     const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length];
     const icon = { auto: "auto", light: "sun", dark: "moon" }[now];
     return html`<div class="preferences">
-      <p class="who-am-i" title=${state.me.known ? t(state.me.may_write ? "me.may_write" : "me.may_read") : ""}><${Icon} name="person" size=${16} /><bdi>${state.me.name || "…"}</bdi></p>
+      <p class="who-am-i" title=${state.me.known ? t(state.me.may_write ? "me.may_write" : "me.may_read") : ""}>
+      <${Icon} name="person" size=${16} /><bdi>${state.me.name || "…"}</bdi></p>
       <div class="preferences-row">
         <label class="select"><${Icon} name="language" size=${16} /><span class="unseen">${t("nav.language")}</span>
-          <select data-test="language" value=${language} onChange=${(event) => speak(event.target.value, true)}>${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} selected=${code === language}>${name}</option>`)}</select></label>
-        <button class="icon-button" data-test="theme" data-theme-now=${now} title=${t(`theme.${now}`)} aria-label=${t("theme.switch", { now: t(`theme.${now}`), next: t(`theme.${next}`) })} onClick=${() => applyTheme(next)}><${Icon} name=${icon} /></button>
+          <select data-test="language" value=${language} onChange=${(event) => speak(event.target.value, true)}>
+          ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code}
+            selected=${code === language}>${name}</option>`)}</select></label>
+        <button class="icon-button" data-test="theme" data-theme-now=${now} title=${t(`theme.${now}`)}
+          aria-label=${t("theme.switch", { now: t(`theme.${now}`), next: t(`theme.${next}`) })}
+            onClick=${() => applyTheme(next)}><${Icon} name=${icon} /></button>
         <${HelpButton} />
-        <button class="icon-button" data-test="sign-out" title=${t("nav.sign_out")} aria-label=${t("nav.sign_out")} onClick=${signOut}><${Icon} name="exit" /></button>
+        <button class="icon-button" data-test="sign-out" title=${t("nav.sign_out")} aria-label=${t("nav.sign_out")}
+          onClick=${signOut}><${Icon} name="exit" /></button>
       </div></div>`;
   }
 }
 
 function HelpButton() {
-  return html`<button class="icon-button" data-test="help" title=${t("help.title")} aria-label=${t("help.title")} onClick=${() => tell("help")}><${Icon} name="help" /></button>`;
+  return html`<button class="icon-button" data-test="help" title=${t("help.title")} aria-label=${t("help.title")}
+    onClick=${() => tell("help")}><${Icon} name="help" /></button>`;
 }
 
 /** While the gateway cannot be reached; it goes by itself. */
@@ -155,7 +166,9 @@ class Banner extends Watcher {
   }
 
   render() {
-    return html`<div class="banner-place" role="status" aria-live="polite">${!state.online && html`<p class="banner" data-test="banner-offline"><${Icon} name="unplugged" size=${16} />${t("state.offline")}
+    return html`<div class="banner-place" role="status" aria-live="polite">
+      ${!state.online && html`<p class="banner" data-test="banner-offline"><${Icon} name="unplugged" size=${16} />
+      ${t("state.offline")}
       <button class="quiet" onClick=${soon}>${t("state.retry_now")}</button></p>`}</div>`;
   }
 }

@@ -31,12 +31,15 @@ export class SignIn extends Watcher {
 
   render({ broken }, { busy, problem }) {
     const kind = broken ? "broken" : state.config.sign_in.kind;
-    const told = problem || (state.signInProblem && t(known(`sign_in.${state.signInProblem}`) ? `sign_in.${state.signInProblem}` : "sign_in.failed"));
+    const key = `sign_in.${state.signInProblem}`;
+    const told = problem || (state.signInProblem && t(known(key) ? key : "sign_in.failed"));
     return html`<main class="sign-in" data-test="sign-in" data-kind=${kind}>
       <div class="sign-in-card"><${Mark} size=${48} /><h1>Ventana</h1><p>${t(`sign_in.${kind}_text`)}</p>
         ${told && html`<p class="refusal" role="alert">${told}</p>`}
-        ${kind === "oidc" && html`<button class="button button-main" data-test="sign-in-oidc" disabled=${busy} onClick=${this.leave}><${Icon} name="exit" size=${16} />${t("sign_in.go")}</button>`}
-        ${kind === "token" && html`<form class="stack" onSubmit=${this.take}><label class="field">${t("sign_in.token")}<input name="token" type="password" data-test="sign-in-token" autocomplete="off" required /></label>
+        ${kind === "oidc" && html`<button class="button button-main" data-test="sign-in-oidc" disabled=${busy}
+          onClick=${this.leave}><${Icon} name="exit" size=${16} />${t("sign_in.go")}</button>`}
+        ${kind === "token" && html`<form class="stack" onSubmit=${this.take}><label class="field">${t("sign_in.token")}
+        <input name="token" type="password" data-test="sign-in-token" autocomplete="off" required /></label>
           <button class="button button-main" data-test="sign-in-go">${t("sign_in.go")}</button></form>`}
         ${kind === "none" && html`<code>ConsoleClientId</code>`}
         ${kind === "broken" && html`<button class="button" onClick=${this.props.onToken}>${t("state.retry")}</button>`}

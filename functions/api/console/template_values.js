@@ -7,7 +7,8 @@ const WHOLE = /^\{\{\s*([^{}\s]+)\s*\}\}$/;
 export function fill(send, values) {
   if (typeof send === "string") return send.replace(PLACE, (whole, key) => values[key] ?? whole);
   if (Array.isArray(send)) return send.map((each) => fill(each, values));
-  if (send && typeof send === "object") return Object.fromEntries(Object.entries(send).map(([name, value]) => [name, fill(value, values)]));
+  if (send && typeof send === "object")
+    return Object.fromEntries(Object.entries(send).map(([name, value]) => [name, fill(value, values)]));
   return send;
 }
 
@@ -29,6 +30,8 @@ export function valuesOf(send, sent) {
 /** The template that went, among those that there are. */
 export function sentTemplate(templates, sent) {
   return templates.find(({ send }) =>
-    send.content_sid ? send.content_sid === sent.content_sid : send.name === sent.name && send.language === sent.language,
+    send.content_sid
+      ? send.content_sid === sent.content_sid
+      : send.name === sent.name && send.language === sent.language,
   );
 }

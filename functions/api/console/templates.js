@@ -30,7 +30,8 @@ export class Templates extends Component {
 
   choose(chosen) {
     const before = this.state.values;
-    this.setState({ chosen, values: Object.fromEntries(chosen.parameters.map(({ key }) => [key, before[key] || ""])), problem: null });
+    const values = Object.fromEntries(chosen.parameters.map(({ key }) => [key, before[key] || ""]));
+    this.setState({ chosen, values, problem: null });
   }
 
   send = async (event) => {
@@ -57,15 +58,21 @@ export class Templates extends Component {
   };
 
   render(_, { templates, failed, chosen, q }) {
-    if (failed) return html`<div class="templates" data-test="template-picker"><${Failed} problem=${failed} retry=${this.load} /></div>`;
+    if (failed) return html`<div class="templates" data-test="template-picker">
+      <${Failed} problem=${failed} retry=${this.load} /></div>`;
     if (!templates) return html`<div class="templates templates-wait" data-test="template-picker"><${Spinner} /></div>`;
-    if (!templates.length) return html`<div class="templates templates-none" data-test="template-picker"><p>${t("template.none")}</p></div>`;
+    if (!templates.length) return html`<div class="templates templates-none" data-test="template-picker"><p>
+      ${t("template.none")}</p></div>`;
     const found = templates.filter((each) => `${each.name} ${each.body}`.toLowerCase().includes(q.toLowerCase()));
     return html`<div class="templates" data-test="template-picker">
       <div class="template-choice">
-        ${templates.length > 5 && html`<input type="search" class="template-search" aria-label=${t("template.search")} placeholder=${t("template.search")} onInput=${(event) => this.setState({ q: event.target.value })} />`}
-        <ul class="template-list" aria-label=${t("template.title")}>${found.map((each) => html`<li key=${each.id}><button class=${classes("template-option", chosen?.id === each.id && "chosen")} data-test="template-option" data-name=${each.name} aria-pressed=${String(chosen?.id === each.id)} onClick=${() => this.choose(each)}>
-          <span class="template-name"><bdi>${plain(each.name, 60)}</bdi> <small>${each.language}${each.category ? ` · ${each.category.toLowerCase()}` : ""}</small></span>
+        ${templates.length > 5 && html`<input type="search" class="template-search" aria-label=${t("template.search")}
+          placeholder=${t("template.search")} onInput=${(event) => this.setState({ q: event.target.value })} />`}
+        <ul class="template-list" aria-label=${t("template.title")}>${found.map((each) => html`<li key=${each.id}>
+        <button class=${classes("template-option", chosen?.id === each.id && "chosen")} data-test="template-option"
+          data-name=${each.name} aria-pressed=${String(chosen?.id === each.id)} onClick=${() => this.choose(each)}>
+          <span class="template-name"><bdi>${plain(each.name, 60)}</bdi> <small>${each.language}
+          ${each.category ? ` · ${each.category.toLowerCase()}` : ""}</small></span>
           <span class="template-body"><bdi>${plain(each.body, 120)}</bdi></span></button></li>`)}</ul>
       </div>
       ${chosen ? this.chosen() : html`<p class="template-hint">${t("template.choose")}</p>`}
@@ -76,13 +83,22 @@ export class Templates extends Component {
     const { chosen, values, busy, problem } = this.state;
     const text = (part) => filledText(part, values);
     return html`<form class="template-form" onSubmit=${this.send}>
-      <div class="template-preview bubble-ours" data-test="template-preview" aria-label=${t("template.preview")} role="group"><div class="bubble-body">
-        ${chosen.header && html`<strong><${Words} text=${text(chosen.header)} links=${false} /></strong>`}<${Words} text=${text(chosen.body)} />
-        ${chosen.footer && html`<small class="footer"><bdi>${plain(chosen.footer, 120)}</bdi></small>`}<${Options} titles=${(chosen.buttons || []).map((each) => each.text)} /></div></div>
-      ${chosen.parameters.map(({ key, example }) => html`<label class="field" key=${key}><span>${t("template.parameter", { key })}</span>
-        <input required maxlength="1000" data-test="template-parameter" data-key=${key} value=${values[key] || ""} placeholder=${example || ""} onInput=${(event) => this.setState({ values: { ...this.state.values, [key]: event.target.value } })} /></label>`)}
+      <div class="template-preview bubble-ours" data-test="template-preview" aria-label=${t("template.preview")}
+        role="group"><div class="bubble-body">
+        ${chosen.header && html`<strong><${Words} text=${text(chosen.header)} links=${false} /></strong>`}
+        <${Words} text=${text(chosen.body)} />
+        ${chosen.footer && html`<small class="footer"><bdi>${plain(chosen.footer, 120)}</bdi></small>`}
+        <${Options} titles=${(chosen.buttons || []).map((each) => each.text)} /></div></div>
+      ${chosen.parameters.map(({ key, example }) => html`<label class="field" key=${key}><span>
+      ${t("template.parameter", { key })}</span>
+        <input required maxlength="1000" data-test="template-parameter" data-key=${key} value=${values[key] || ""}
+          placeholder=${example || ""}
+            onInput=${(event) => this.setState({ values: { ...this.state.values, [key]: event.target.value } })} />
+              </label>`)}
       ${problem && html`<p class="refusal" role="alert" data-test="refusal">${explained(problem)}</p>`}
-      <button class="button button-main" data-test="template-send" disabled=${busy || chosen.parameters.some(({ key }) => !values[key]?.trim())}><${Icon} name="send" size=${16} />${t("template.send")}</button>
+      <button class="button button-main" data-test="template-send"
+        disabled=${busy || chosen.parameters.some(({ key }) => !values[key]?.trim())}><${Icon} name="send" size=${16} />
+          ${t("template.send")}</button>
     </form>`;
   }
 }

@@ -24,8 +24,10 @@ const NAMES = {
   "\u00ad": "SHY",
   "\ufeff": "BOM",
 };
-const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u{e0000}-\u{e001f}]/gu;
-const LONE_JOINER = /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f\p{L}\p{M}])[\u200c\u200d]+|[\u200c\u200d]{2,}/gu;
+const HIDDEN =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u{e0000}-\u{e001f}]/gu;
+const LONE_JOINER =
+  /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f\p{L}\p{M}])[\u200c\u200d]+|[\u200c\u200d]{2,}/gu;
 const TOWER = /(\p{M}{4})\p{M}+/gu;
 
 /** The text as parts in order: {text}, or {mark} where a character that cannot be seen stood. */
@@ -47,7 +49,11 @@ export function parts(text) {
 
 /** One line for a list, a title or a label: hidden characters left out, white space folded, at most `most` characters. */
 export function plain(text, most = 200) {
-  const line = (text || "").slice(0, 4 * most).replace(TOWER, "$1").replace(HIDDEN, "").replace(LONE_JOINER, "");
+  const line = (text || "")
+    .slice(0, 4 * most)
+    .replace(TOWER, "$1")
+    .replace(HIDDEN, "")
+    .replace(LONE_JOINER, "");
   const characters = Array.from(line.replace(/\s+/gu, " ").trim());
   return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : characters.join("");
 }

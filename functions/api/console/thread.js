@@ -133,7 +133,13 @@ export class Thread {
 
   /** Send; a bubble shows it at once. Raises Problem, and then there is no bubble. */
   async send(body, shown, key) {
-    const local = { ...shown, id: `local-${key}`, local: true, status: "posting", created_at: new Date(now()).toISOString() };
+    const local = {
+      ...shown,
+      id: `local-${key}`,
+      local: true,
+      status: "posting",
+      created_at: new Date(now()).toISOString(),
+    };
     this.sending = [...this.sending.filter((each) => each.id !== local.id), local];
     tell("sent");
     tell("thread");

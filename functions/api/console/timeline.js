@@ -13,7 +13,12 @@ export function timeline(bubbles, history, all) {
     const at = Date.parse(entry.at);
     if (at >= oldest) found.push({ kind: "event", at, entry, id: `${entry.at} ${entry.change}` });
   }
-  found.sort((one, other) => one.at - other.at || (one.kind === other.kind ? 0 : one.kind === "event" ? 1 : -1) || (one.id < other.id ? -1 : 1));
+  found.sort(
+    (one, other) =>
+      one.at - other.at ||
+      (one.kind === other.kind ? 0 : one.kind === "event" ? 1 : -1) ||
+      (one.id < other.id ? -1 : 1),
+  );
   const entries = [];
   let day = null;
   for (const each of found) {

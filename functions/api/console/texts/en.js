@@ -209,8 +209,10 @@ export default {
   "composer.opted_out": "The customer wants no messages but direct answers to what they write.",
   "composer.kept": "Your text is kept:",
   "shut.never": "The customer has never written here, so WhatsApp takes only approved templates.",
-  "shut.time": "The window shut on {time}, 24 hours after the customer's last message ({last}). Until they write again, WhatsApp takes only approved templates.",
-  "shut.provider": "The provider has closed the window, although the customer wrote on {time}. Until they write again, WhatsApp takes only approved templates.",
+  "shut.time":
+    "The window shut on {time}, 24 hours after the customer's last message ({last}). Until they write again, WhatsApp takes only approved templates.",
+  "shut.provider":
+    "The provider has closed the window, although the customer wrote on {time}. Until they write again, WhatsApp takes only approved templates.",
   "template.title": "Templates",
   "template.search": "Find a template",
   "template.choose": "Choose a template to see how it will look.",
@@ -226,7 +228,8 @@ export default {
   "refused.unsupported_by_provider": "This provider cannot do that.",
   "refused.limit_exceeded": "Too much for the provider: at most {limit} ({field}).",
   "refused.idempotency_conflict": "This attempt was made before with another text. Send it once more.",
-  "refused.storage_unavailable": "The gateway's database does not answer. Try again in a moment; nothing is sent twice.",
+  "refused.storage_unavailable":
+    "The gateway's database does not answer. Try again in a moment; nothing is sent twice.",
   "refused.not_found": "It is not there any more.",
   "refused.invalid_request": "The gateway does not take it like this ({field}).",
   "refused.in_flight": "The provider has it, or may have it: it can no longer be stopped.",
@@ -240,7 +243,8 @@ export default {
   "refused.other": "Refused: {detail} ({code})",
 
   "why.code": "(code {code})",
-  "why.uncertain": "The answer of the provider was lost: the customer may have it, or not. Look at the provider or ask, then say what became of it.",
+  "why.uncertain":
+    "The answer of the provider was lost: the customer may have it, or not. Look at the provider or ask, then say what became of it.",
   "why.held": "It waits for the customer to write; then it leaves by itself.",
   "why.held_until": "It waits for the customer to write, until {time}; then it leaves by itself.",
   "why.cancelled": "It was stopped before it left.",
@@ -249,9 +253,11 @@ export default {
   "why.other": "{text} (code {code})",
   "why.unknown": "The provider does not say why (code {code}).",
   "why.window_shut": "The provider holds the 24-hour window for shut: only a template may be sent.",
-  "why.unreachable": "The customer cannot be reached on WhatsApp: no account, an old app, or terms that were not accepted.",
+  "why.unreachable":
+    "The customer cannot be reached on WhatsApp: no account, an old app, or terms that were not accepted.",
   "why.bad_number": "The customer's number is not valid on WhatsApp.",
-  "why.enough_marketing": "WhatsApp holds it back: the customer has had enough marketing for now. Do not repeat it today.",
+  "why.enough_marketing":
+    "WhatsApp holds it back: the customer has had enough marketing for now. Do not repeat it today.",
   "why.experiment": "The customer is part of an experiment of Meta's and gets no such messages.",
   "why.not_now": "WhatsApp cannot deliver it to the customer now.",
   "why.pair_rate": "Too many messages to this customer at once.",
@@ -288,9 +294,11 @@ export default {
   "help.help": "This help",
   "help.wanted": "Single keys do things",
   "help.ticks": "Delivery",
-  "help.ticks_text": "A clock: on its way. One tick: sent. Two: delivered. Two in colour: read. An exclamation mark: failed. A question mark: the provider may have it.",
+  "help.ticks_text":
+    "A clock: on its way. One tick: sent. Two: delivered. Two in colour: read. An exclamation mark: failed. A question mark: the provider may have it.",
   "help.window": "Window",
-  "help.window_text": "For 24 hours after a customer's last message we may write freely. The bar shows how much of that is left; then only approved templates go.",
+  "help.window_text":
+    "For 24 hours after a customer's last message we may write freely. The bar shows how much of that is left; then only approved templates go.",
 
   "chart.table": "Show as a table",
   "chart.time": "Time",

@@ -209,8 +209,10 @@ export default {
   "composer.opted_out": "El cliente no quiere más mensajes que respuestas directas a lo que escribe.",
   "composer.kept": "Su texto se conserva:",
   "shut.never": "El cliente nunca ha escrito aquí, y WhatsApp solo admite plantillas aprobadas.",
-  "shut.time": "La ventana se cerró el {time}, 24 horas después del último mensaje del cliente ({last}). Hasta que vuelva a escribir, WhatsApp solo admite plantillas aprobadas.",
-  "shut.provider": "El proveedor ha cerrado la ventana, aunque el cliente escribió el {time}. Hasta que vuelva a escribir, WhatsApp solo admite plantillas aprobadas.",
+  "shut.time":
+    "La ventana se cerró el {time}, 24 horas después del último mensaje del cliente ({last}). Hasta que vuelva a escribir, WhatsApp solo admite plantillas aprobadas.",
+  "shut.provider":
+    "El proveedor ha cerrado la ventana, aunque el cliente escribió el {time}. Hasta que vuelva a escribir, WhatsApp solo admite plantillas aprobadas.",
   "template.title": "Plantillas",
   "template.search": "Buscar una plantilla",
   "template.choose": "Elija una plantilla para ver cómo quedará.",
@@ -226,7 +228,8 @@ export default {
   "refused.unsupported_by_provider": "Este proveedor no puede hacer eso.",
   "refused.limit_exceeded": "Demasiado para el proveedor: como mucho {limit} ({field}).",
   "refused.idempotency_conflict": "Este intento ya se hizo con otro texto. Envíelo una vez más.",
-  "refused.storage_unavailable": "La base de datos de la pasarela no responde. Inténtelo en un momento; nada se envía dos veces.",
+  "refused.storage_unavailable":
+    "La base de datos de la pasarela no responde. Inténtelo en un momento; nada se envía dos veces.",
   "refused.not_found": "Ya no está.",
   "refused.invalid_request": "La pasarela no lo admite así ({field}).",
   "refused.in_flight": "El proveedor lo tiene, o puede tenerlo: ya no se puede detener.",
@@ -240,7 +243,8 @@ export default {
   "refused.other": "Rechazado: {detail} ({code})",
 
   "why.code": "(código {code})",
-  "why.uncertain": "Se perdió la respuesta del proveedor: el cliente puede tenerlo o no. Mire en el proveedor o pregunte, y diga qué fue de él.",
+  "why.uncertain":
+    "Se perdió la respuesta del proveedor: el cliente puede tenerlo o no. Mire en el proveedor o pregunte, y diga qué fue de él.",
   "why.held": "Espera a que escriba el cliente; entonces sale solo.",
   "why.held_until": "Espera a que escriba el cliente, hasta {time}; entonces sale solo.",
   "why.cancelled": "Se detuvo antes de salir.",
@@ -249,7 +253,8 @@ export default {
   "why.other": "{text} (código {code})",
   "why.unknown": "El proveedor no dice por qué (código {code}).",
   "why.window_shut": "El proveedor da la ventana de 24 horas por cerrada: solo se puede enviar una plantilla.",
-  "why.unreachable": "No se puede llegar al cliente por WhatsApp: no tiene cuenta, la aplicación es antigua o no aceptó las condiciones.",
+  "why.unreachable":
+    "No se puede llegar al cliente por WhatsApp: no tiene cuenta, la aplicación es antigua o no aceptó las condiciones.",
   "why.bad_number": "El número del cliente no es válido en WhatsApp.",
   "why.enough_marketing": "WhatsApp lo retiene: el cliente ya ha recibido bastante publicidad. No lo repita hoy.",
   "why.experiment": "El cliente participa en un experimento de Meta y no recibe estos mensajes.",
@@ -288,9 +293,11 @@ export default {
   "help.help": "Esta ayuda",
   "help.wanted": "Usar teclas sueltas",
   "help.ticks": "Entrega",
-  "help.ticks_text": "Un reloj: en camino. Una marca: enviado. Dos: entregado. Dos en color: leído. Un signo de exclamación: falló. Un signo de interrogación: el proveedor puede tenerlo.",
+  "help.ticks_text":
+    "Un reloj: en camino. Una marca: enviado. Dos: entregado. Dos en color: leído. Un signo de exclamación: falló. Un signo de interrogación: el proveedor puede tenerlo.",
   "help.window": "Ventana",
-  "help.window_text": "Durante 24 horas desde el último mensaje del cliente podemos escribir libremente. La barra muestra cuánto queda; después solo salen plantillas aprobadas.",
+  "help.window_text":
+    "Durante 24 horas desde el último mensaje del cliente podemos escribir libremente. La barra muestra cuánto queda; después solo salen plantillas aprobadas.",
 
   "chart.table": "Ver como tabla",
   "chart.time": "Hora",
@@ -340,7 +347,8 @@ export default {
   "overview.no_sweep": "Aún sin barrido",
   "overview.counted_to": "Contado hasta {time}",
   "parked.title": "Sin entender",
-  "parked.text": "Lo que enviaron los proveedores y nadie supo leer; se guarda entero. Reprodúzcalo tras una corrección.",
+  "parked.text":
+    "Lo que enviaron los proveedores y nadie supo leer; se guarda entero. Reprodúzcalo tras una corrección.",
   "parked.none": "Todo se entendió.",
   "parked.show": "Ver",
   "parked.raw": "Tal como lo envió el proveedor",

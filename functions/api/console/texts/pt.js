@@ -209,8 +209,10 @@ export default {
   "composer.opted_out": "O cliente só quer respostas diretas ao que escreve.",
   "composer.kept": "O seu texto fica guardado:",
   "shut.never": "O cliente nunca escreveu aqui, por isso o WhatsApp só aceita modelos aprovados.",
-  "shut.time": "A janela fechou em {time}, 24 horas depois da última mensagem do cliente ({last}). Até ele escrever de novo, o WhatsApp só aceita modelos aprovados.",
-  "shut.provider": "O provedor fechou a janela, embora o cliente tenha escrito em {time}. Até ele escrever de novo, o WhatsApp só aceita modelos aprovados.",
+  "shut.time":
+    "A janela fechou em {time}, 24 horas depois da última mensagem do cliente ({last}). Até ele escrever de novo, o WhatsApp só aceita modelos aprovados.",
+  "shut.provider":
+    "O provedor fechou a janela, embora o cliente tenha escrito em {time}. Até ele escrever de novo, o WhatsApp só aceita modelos aprovados.",
   "template.title": "Modelos",
   "template.search": "Procurar um modelo",
   "template.choose": "Escolha um modelo para ver como fica.",
@@ -226,7 +228,8 @@ export default {
   "refused.unsupported_by_provider": "Este provedor não consegue fazer isso.",
   "refused.limit_exceeded": "Demais para o provedor: no máximo {limit} ({field}).",
   "refused.idempotency_conflict": "Esta tentativa já foi feita com outro texto. Envie mais uma vez.",
-  "refused.storage_unavailable": "O banco de dados do gateway não responde. Tente daqui a pouco; nada é enviado duas vezes.",
+  "refused.storage_unavailable":
+    "O banco de dados do gateway não responde. Tente daqui a pouco; nada é enviado duas vezes.",
   "refused.not_found": "Não está mais lá.",
   "refused.invalid_request": "O gateway não aceita assim ({field}).",
   "refused.in_flight": "O provedor a tem, ou pode ter: não dá mais para parar.",
@@ -240,7 +243,8 @@ export default {
   "refused.other": "Recusado: {detail} ({code})",
 
   "why.code": "(código {code})",
-  "why.uncertain": "A resposta do provedor se perdeu: o cliente pode tê-la recebido ou não. Veja no provedor ou pergunte, e diga o que houve.",
+  "why.uncertain":
+    "A resposta do provedor se perdeu: o cliente pode tê-la recebido ou não. Veja no provedor ou pergunte, e diga o que houve.",
   "why.held": "Espera o cliente escrever; então sai sozinha.",
   "why.held_until": "Espera o cliente escrever, até {time}; então sai sozinha.",
   "why.cancelled": "Foi parada antes de sair.",
@@ -249,7 +253,8 @@ export default {
   "why.other": "{text} (código {code})",
   "why.unknown": "O provedor não diz por quê (código {code}).",
   "why.window_shut": "O provedor dá a janela de 24 horas por fechada: só um modelo pode ser enviado.",
-  "why.unreachable": "O cliente não pode ser alcançado no WhatsApp: sem conta, aplicativo antigo ou termos não aceitos.",
+  "why.unreachable":
+    "O cliente não pode ser alcançado no WhatsApp: sem conta, aplicativo antigo ou termos não aceitos.",
   "why.bad_number": "O número do cliente não é válido no WhatsApp.",
   "why.enough_marketing": "O WhatsApp a retém: o cliente já recebeu publicidade demais. Não repita hoje.",
   "why.experiment": "O cliente participa de um experimento da Meta e não recebe essas mensagens.",
@@ -288,9 +293,11 @@ export default {
   "help.help": "Esta ajuda",
   "help.wanted": "Usar teclas simples",
   "help.ticks": "Entrega",
-  "help.ticks_text": "Um relógio: a caminho. Um sinal: enviada. Dois: entregue. Dois em cor: lida. Um ponto de exclamação: falhou. Um ponto de interrogação: o provedor pode tê-la.",
+  "help.ticks_text":
+    "Um relógio: a caminho. Um sinal: enviada. Dois: entregue. Dois em cor: lida. Um ponto de exclamação: falhou. Um ponto de interrogação: o provedor pode tê-la.",
   "help.window": "Janela",
-  "help.window_text": "Por 24 horas depois da última mensagem do cliente podemos escrever livremente. A barra mostra quanto resta; depois só saem modelos aprovados.",
+  "help.window_text":
+    "Por 24 horas depois da última mensagem do cliente podemos escrever livremente. A barra mostra quanto resta; depois só saem modelos aprovados.",
 
   "chart.table": "Ver como tabela",
   "chart.time": "Hora",
@@ -340,7 +347,8 @@ export default {
   "overview.no_sweep": "Nenhuma varredura ainda",
   "overview.counted_to": "Contado até {time}",
   "parked.title": "Não entendidas",
-  "parked.text": "O que os provedores enviaram e ninguém soube ler; fica guardado inteiro. Reproduza depois de uma correção.",
+  "parked.text":
+    "O que os provedores enviaram e ninguém soube ler; fica guardado inteiro. Reproduza depois de uma correção.",
   "parked.none": "Tudo foi entendido.",
   "parked.show": "Ver",
   "parked.raw": "Como o provedor enviou",
