@@ -51,7 +51,9 @@ KINDS = ("closing", "closed", "turn", "expired", "uncertain", "published", "medi
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Do one tick; returns how many of each were done, and whether anything was left for the next."""
-    tick = dict.fromkeys((*KINDS, "left"), 0)
+    kinds = ("closing", "closed", "turn", "expired", "uncertain", "published", "media", "lookups", "counted",
+             "forgotten", "left")  # fmt: skip
+    tick = dict.fromkeys(kinds, 0)
     for step in (_sweep_windows, _sweep_sends, _publish, _fetch, _count, _forget):
         while step(tick):
             if context.get_remaining_time_in_millis() < SPARE_MS:
