@@ -45,7 +45,6 @@ QUEUE_SECONDS = 10.0  # for the turns of one batch
 SPARE_MS = 15_000  # what the last batch and a look at everything else may still take when time runs out
 LOOKUP_BATCH = 100  # a tick; fewer than one account's worker asks for in a minute
 FETCH_AGAIN = timedelta(minutes=30)  # what is queued and was lost there; a double entry costs one look at its row
-KINDS = ("closing", "closed", "turn", "expired", "uncertain", "published", "media", "lookups", "counted", "forgotten")
 
 
 @measured
