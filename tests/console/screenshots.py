@@ -20,7 +20,7 @@ from tests.console.watching import Opener, Watch, hook
 from tests.local.running import Running, remove, running
 
 THEMES: tuple[Any, ...] = ("light", "dark")
-WINDOW = {"width": 1120, "height": 720}
+WINDOW = {"width": 1060, "height": 700}
 STATISTICS = """
 insert into hourly_statistics (hour, provider, received, accepted, sent, delivered, read, failed)
 select h, p, n * k / 10, n * k / 11, n * k / 11 - n / 9, n * k / 11 - n / 7, n * k / 13, n / 9
