@@ -29,7 +29,7 @@ from psycopg.rows import dict_row
 
 HERE = Path(__file__).parent
 STATEMENT = re.compile(r"\s*(select|insert|update|delete|with)\s")
-NO_SENDERS = {"backfill", "exclusive", "migrate", "migrations", "report"}  # what only a migrator runs
+NO_SENDERS = {"backfill", "backfill_words", "exclusive", "migrate", "migrations", "report"}  # what only a migrator runs
 UUIDS = re.compile(r"(?!0{8})[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # but for those that stories give
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
 """When stories begin: long ago, so that the trigger, which knows no later time than now, does not cap what follows."""

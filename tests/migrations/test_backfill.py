@@ -12,6 +12,7 @@ from tests.migrations.old_conversations import HOUR, NOW, A, B, fill, hours, old
 from tests.migrations.test_history import BASELINE, up
 from ventana.messages import Customer, InboundMessage
 from ventana.schema.backfill import backfill
+from ventana.schema.backfill_words import backfill_words
 from ventana.schema.connection import Database
 from ventana.schema.inbound import record_inbound
 from ventana.schema.migrate import MigrationError, run
@@ -140,7 +141,11 @@ def test_a_database_of_the_kommo_only_system(empty_database: str) -> None:
         assert connection.execute(query).fetchone() == (0,)
         said: list[str] = []
         assert run("backfill", empty_database, say=said.append).pending == []
-        assert said == ["0 of 3 conversations, 0 changed", "3 conversations, 3 changed"]
+        assert said == [
+            "0 of 3 conversations, 0 changed",
+            "3 conversations, 3 changed",
+            "words of 0 customers, of 3 conversations",
+        ]
         assert connection.execute(query).fetchone() == (1,)
     run("verify", empty_database, say=lambda line: None)
 
@@ -153,3 +158,33 @@ def test_what_is_recorded_today_needs_no_backfill(runner: psycopg.Connection, da
         record_inbound(database, [InboundMessage("twilio", A, str(uuid4()), customer, "text", "hola")])
     database.close()
     assert backfill(runner, lambda line: None).changed == 0
+
+
+def test_words_of_old_customers(runner: psycopg.Connection) -> None:
+    """A page at a time, from where the last run stopped; what has been changed since is newer."""
+    runner.execute("alter table kommo_conversations disable trigger user")
+    made = {old_conversation(runner, contact_name=f"Ana {number}", phone=f"+1555000{number}") for number in range(7)}
+    old_conversation(runner)
+    runner.execute("alter table kommo_conversations enable trigger user")
+    (renamed,) = runner.execute("select id from kommo_conversations where contact_name = 'Ana 3'").fetchone() or ()
+    runner.execute("update kommo_conversations set contact_name = 'Berta' where id = %s", [renamed])
+    said: list[str] = []
+    pages = iter([False, False, True])
+    assert not backfill_words(runner, said.append, lambda: next(pages), rows=2)
+    query = "select count(*) from customer_words where conversation_id <> %s"
+    (stopped,) = runner.execute(query, [renamed]).fetchone() or (0,)
+    assert 2 <= stopped <= 4
+    assert backfill_words(runner, said.append, rows=2)
+    found: dict[Any, str] = dict(runner.execute("select conversation_id, words::text from customer_words").fetchall())
+    assert found.keys() == made
+    assert "berta" in found[renamed]
+    assert all("ana" in words for each, words in found.items() if each != renamed)
+    kept = runner.execute("select looked_at, changed, finished_at is not null from ventana_meta.backfills"
+                          " where name = 'customer_words'").fetchone()  # fmt: skip
+    assert kept == (8, 6, True)
+    assert backfill_words(runner, said.append)
+    assert said == [
+        f"words of {stopped} customers, of 4 conversations; stopped, and the next run goes on there",
+        f"words of {6 - stopped} customers, of 4 conversations",
+        "words of 0 customers, of 8 conversations",
+    ]

@@ -13,7 +13,7 @@ from ventana import schema
 from ventana.schema.connection import Database
 
 CALLED = re.compile(r"\b([a-z_]+_v\d+)\(")
-OF_THE_MIGRATOR = frozenset({"migrate", "backfill"})
+OF_THE_MIGRATOR = frozenset({"migrate", "backfill", "backfill_words"})
 """What works as the owner of the tables, and not as the application."""
 
 # By name: a function of one version has one signature.

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 
 from ventana.schema.backfill import backfill
+from ventana.schema.backfill_words import backfill_words
 from ventana.schema.migrate.exclusive import exclusive
 from ventana.schema.migrate.folder import Ahead, Drift, Locked, Migration, MigrationError, Unfinished, load
 from ventana.schema.migrate.runner import Outcome, Runner
@@ -60,7 +61,8 @@ def run(
     up        apply what is pending; `dry`: take it back  plan      show what would run; changes nothing
     verify    compare the database with the folder        revert    undo what is after `to` (default: the last one)
     baseline  adopt a database that has the schema already, as far as it is the same
-    backfill  compute the windows of old conversations; ends early after a signal, and goes on in the next run
+    backfill  compute windows of old conversations and words to find them by; ends early after a signal, and goes on in
+              the next run
     grant     let the application's `role` read and call what is ours, and nothing else; `up` ends with it
 
     Waits `lock_seconds` for another run to end, and works for `seconds` at most. A revert refuses to lose conversations
@@ -112,5 +114,10 @@ def _backfill(runner: Runner) -> Outcome:
     if pending:
         raise MigrationError(f"{pending[0].version} is pending: run `up` before `backfill`; nothing was changed")
     with asked_to_stop() as stopped:
-        progress = backfill(runner.connection, runner.say, lambda: runner.limits.over() or stopped())
-    return Outcome("backfill", pending=[] if progress.finished else ["backfill"])
+
+        def over() -> bool:
+            return runner.limits.over() or stopped()
+
+        progress = backfill(runner.connection, runner.say, over)
+        finished = progress.finished and backfill_words(runner.connection, runner.say, over)
+    return Outcome("backfill", pending=[] if finished else ["backfill"])
