@@ -79,7 +79,7 @@ export class Flow extends Component {
               height=${scale(each.received)} />
             <rect class="sent" x=${x} y=${MIDDLE} width=${bar} height=${scale(each.sent)} />
             ${each.failed > 0 && html`<path class="failed"
-              d=${`M${x + bar / 2} ${Math.min(LOW, MIDDLE + scale(each.sent) + 4)}l3 5h-6z`} />`}
+              d=${`M${x + bar / 2} ${Math.min(LOW - 5, MIDDLE + scale(each.sent) + 4)}l3 5h-6z`} />`}
             ${index % every === 0 && html`<text x=${Math.max(0, x)} y=${HEIGHT - 2}>${named(each.at)}</text>`}</g>`;
         })}
         <line class="axis" x1="0" x2=${width} y1=${MIDDLE} y2=${MIDDLE} />

@@ -27,7 +27,10 @@ export class Composer extends Component {
         const { mode } = this.state;
         this.setState({ mode: mode === "note" ? "reply" : mode }, () => this.box.current?.focus());
       }),
-      watch(["online"], () => this.setState({})),
+      watch(["online"], () => {
+        this.loading = false;
+        this.setState({});
+      }),
       everySecond(() => {
         const { kind } = windowAt(this.props.conversation, now());
         if (kind !== this.state.kind) this.setState({ kind });
@@ -69,9 +72,8 @@ export class Composer extends Component {
       const { Templates } = await import("./templates.js");
       this.setState({ Templates });
     } catch {
-      this.setState({ problem: { status: 0, code: "network" } });
+      this.setState({ problem: { status: 0, code: "network" } }); // tried again when the gateway is back
     }
-    this.loading = false;
   }
 
   write = (event) => {

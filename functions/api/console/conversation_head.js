@@ -32,8 +32,12 @@ export class ConversationHead extends Component {
   };
 
   dialog = async (which) => {
-    const { ActionDialog } = await import("./action_dialogs.js");
-    this.setState({ which, ActionDialog });
+    try {
+      const { ActionDialog } = await import("./action_dialogs.js");
+      this.setState({ which, ActionDialog });
+    } catch {
+      this.setState({ problem: { status: 0, code: "network" } });
+    }
   };
 
   render({ conversation, thread }, { busy, problem, which, ActionDialog }) {

@@ -1,6 +1,6 @@
 // Asks every second what has changed, and hands it to the list and the open conversation.
 import { get, query } from "./api.js";
-import { state, tell } from "./state.js";
+import { state, tell, watch } from "./state.js";
 
 const WATCHED = 1000;
 const IDLE = 5000;
@@ -9,12 +9,19 @@ const IDLE_AFTER = 15 * 60_000;
 const LONGEST = 15_000;
 let timer = null;
 let running = false;
+let listening = false;
 let again = false;
 let failures = 0;
 let touched = Date.now();
 
 /** Begin; the first question only learns where changes begin. */
 export function start() {
+  if (!listening) listen();
+  return ask();
+}
+
+function listen() {
+  listening = true;
   document.addEventListener("visibilitychange", () => document.hidden || soon());
   addEventListener("online", soon);
   for (const event of ["pointerdown", "keydown", "wheel"]) {
@@ -28,13 +35,19 @@ export function start() {
       { passive: true },
     );
   }
-  return ask();
+  watch(["online"], returned);
+}
+
+/** The gateway can be reached again: what could not be read is read now. */
+function returned() {
+  if (!state.online) return;
+  if (state.list?.status === "error") state.list.load();
+  if (state.thread?.status === "error" && state.thread.problem.status === 0) state.thread.load();
 }
 
 /** Ask at once, for example after something was done. */
 export function soon() {
-  if (running) again = true;
-  else ask();
+  ask();
 }
 
 function pause() {
@@ -46,8 +59,9 @@ function pause() {
 async function ask() {
   clearTimeout(timer);
   if (!state.signedIn) return;
+  again = running;
+  if (running) return;
   running = true;
-  again = false;
   try {
     const thread = state.thread;
     const known = { since: state.cursor, conversation_id: state.cursor && thread?.id };
@@ -58,7 +72,7 @@ async function ask() {
     if (asked) apply(changes, thread);
   } catch (problem) {
     failures = Math.min(failures + 1, 5);
-    if (problem.status === 400 || problem.status === 422) reload();
+    if (state.cursor && (problem.status === 400 || problem.status === 422)) reload();
   }
   running = false;
   if (state.signedIn) timer = setTimeout(ask, again ? 0 : pause());

@@ -17,6 +17,11 @@ const LAZY = {
   help: () => import("./help.js").then((module) => module.Help),
 };
 
+/** Fetch ahead what the next click will want. */
+function ahead() {
+  return Promise.all([LAZY.conversation(), import("./thread.js")]);
+}
+
 /** A stylesheet more, once; done when it is there. */
 function stylesheet(name) {
   const there = document.querySelector(`link[href="${name}"]`);
@@ -69,7 +74,7 @@ export class Shell extends Watcher {
     this.unhelp = watch(["help"], () => this.setState({ help: true }));
     this.follow();
     WIDE.addEventListener("change", this.resized);
-    (window.requestIdleCallback || setTimeout)(() => LAZY.conversation().catch(() => {}));
+    (window.requestIdleCallback || setTimeout)(() => ahead().catch(() => {}));
   }
 
   componentDidUpdate() {
@@ -88,10 +93,14 @@ export class Shell extends Watcher {
   async follow() {
     const { id } = state.route;
     if ((state.thread?.id || null) === id) return;
-    const { open } = await import("./thread.js");
+    const opened = await import("./thread.js").catch(() => null);
     if (state.route.id !== id) return;
+    if (!opened) {
+      setTimeout(() => this.follow(), 2000);
+      return;
+    }
     const found = state.list.byId.get(id)?.found;
-    const thread = open(id);
+    const thread = opened.open(id);
     if (thread && found) thread.wanted = found.message_id;
   }
 
