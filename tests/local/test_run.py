@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from infra.local.client import Client
+from tests.local.answering import wait_until
 from tests.local.running import remove, run_once, running, wait_until_none
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -59,6 +61,19 @@ def test_a_second_run_keeps_the_data_of_one_that_was_killed(state: Path) -> None
         assert third.end(signal.SIGTERM) == 0
     assert wait_until_none(state) == set()
     assert not (state / "runtime.json").exists()
+
+
+def test_templates_are_there_when_the_link_is(state: Path) -> None:
+    """Or soon after: on AWS as well it takes a tick of the reconciler's clock, and here it is asked at once."""
+    with running(state) as up:
+        up.wait_for("Look at it in the console")
+        api = Client(up.runtime["base_url"], up.runtime["api_token"])
+
+        def names() -> list[str]:
+            return [each["name"] for each in api.call("GET", "/v1/templates?provider=meta")[1]["templates"]]
+
+        wait_until(lambda: names() == ["confirmar_visita", "pedido_listo", "retomar_consulta"], 60)
+        assert up.end(signal.SIGTERM) == 0
 
 
 def test_a_database_of_ones_own_wins(state: Path, empty_database: str) -> None:
