@@ -17,8 +17,11 @@ def call(load: Load, events: Events) -> Api:
     return Api(load, events, {"sub": CALLER})
 
 
-PHASES = {"held": "held", "uncertain": "uncertain", "failed": "over", "expired": "over", "cancelled": "over"}
-STATUSES = ["accepted", "queued", "sending", "sent", "delivered", "read", *PHASES]
+PHASES = {
+    **{"accepted": "ready", "queued": "ready", "sending": "sending", "held": "held", "uncertain": "uncertain"},
+    **dict.fromkeys(("failed", "expired", "cancelled"), "over"),
+}
+STATUSES = ["sent", "delivered", "read", *PHASES]
 
 
 @pytest.fixture
