@@ -83,6 +83,8 @@ def _tell(system: System, started: float) -> None:
     _say(f"\nThe gateway answers on {system.base_url}, the simulated providers on {system.simulator_url}\n")
     api = Client(system.base_url, system.identity.api_token)
     Story(api, Client(system.simulator_url), _say, started).tell()
+    if not system.serves_console():
+        raise StoryFailed("the console is not served")
 
 
 def _stay(system: System, state: State) -> None:

@@ -106,6 +106,10 @@ class System:
         """Where the console lets in whoever has this link."""
         return f"{self.base_url}/console/#token={self.identity.api_token}"
 
+    def serves_console(self) -> bool:
+        """Whether its page is there: its files came along with the function."""
+        return self._status("/console/") == 200
+
     def _gateway(self) -> Gateway:
         try:
             gateway = Gateway(self._port)
@@ -240,14 +244,19 @@ class System:
         """Until the API answers and whatever somebody waits for has its imports behind it: Kommo waits two seconds."""
         give_up, status = time.monotonic() + UP_SECONDS, 0
         while time.monotonic() < give_up:
-            connection = HTTPConnection("127.0.0.1", int(self.base_url.rpartition(":")[2]), timeout=UP_SECONDS)
-            connection.request("GET", "/v1/health")
-            status = connection.getresponse().status
-            connection.close()
+            status = self._status("/v1/health")
             if status == 200 and all(each.begun(max(0.0, give_up - time.monotonic())) for each in functions):
                 return
             time.sleep(0.2)
         raise LocalFailed(f"the API does not come up (its health is {status}): see {self._state.logs}")
+
+    def _status(self, path: str) -> int:
+        connection = HTTPConnection("127.0.0.1", int(self.base_url.rpartition(":")[2]), timeout=UP_SECONDS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
 
 
 def _line(error: Exception) -> str:

@@ -213,3 +213,43 @@ def test_who_is_not_known_any_more_signs_in_and_is_back(desk: Desk, opened: Open
     page.fill(hook("sign-in-token"), desk.runtime["api_token"])
     page.click(hook("sign-in-go"))
     expect(page.locator(hook("bubble", role="user"))).to_contain_text("Hola")
+
+
+def test_a_newcomer_plays_the_customer(opened: Opener) -> None:
+    """Writes, lets the provider misbehave once, and moves the clock, all of it in the console."""
+    page = opened("#/playground")
+    page.select_option(hook("pg-provider"), "twilio")
+    page.fill(hook("pg-from"), "+5215512340001")
+    page.press(hook("pg-from"), "Tab")
+    page.fill(hook("pg-name"), "Quique")
+    page.fill(hook("pg-text"), "¿Abren el domingo?")
+    page.click(hook("pg-send"))
+    expect(page.locator(hook("pg-told"))).not_to_be_empty()
+    page.select_option(hook("pg-fault"), "http_400")
+    expect(page.locator(".pg-active")).to_be_visible()
+    page.click(hook("pg-open"))
+    expect(page.locator(hook("bubble", role="user"))).to_contain_text("¿Abren el domingo?")
+    answer(page, "Sí, de 10 a 14.")
+    ours = page.locator(hook("bubble")).filter(has_text="de 10 a 14").last
+    expect(ours).to_have_attribute("data-status", "failed")
+    conversation = page.url.rpartition("/")[2]
+    page.click(hook("nav-playground"))
+    page.click(hook("pg-clock-forward"))
+    expect(page.locator(hook("pg-ahead"))).to_be_visible()
+    page.click(hook("nav-inbox"))
+    left = page.locator(row(page, conversation)).locator(hook("window-left"))
+    expect(left).to_contain_text(re.compile(r"\b[0-5] ?m"))
+
+
+def test_a_lead_sees_the_numbers_and_replays_what_was_not_understood(desk: Desk, opened: Opener) -> None:
+    order = {"provider": "kommo", "from": "+34699111222", "payload": {"id": ""}}
+    desk.system.simulators.call("POST", "/customer", order)
+    (parked, *_) = desk.get("/v1/parked")["parked"]
+    page = opened("#/overview")
+    for reach in ("7d", "30d", "24h"):
+        page.click(hook(f"range-{reach}"))
+        expect(page.locator(hook("overview"))).to_have_attribute("data-range", reach)
+    expect(page.locator(hook("last-sweep"))).to_be_visible()
+    item = page.locator(hook("parked-row", id=str(parked["id"])))
+    item.locator(hook("replay")).click()
+    expect(page.get_by_role("alert").or_(page.locator(hook("said"))).first).not_to_be_empty()
