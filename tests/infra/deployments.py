@@ -33,6 +33,9 @@ SETS: dict[str, dict[str, str]] = {
         "CertificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/1",
         "HostedZoneId": ZONE,
         "CorsOrigins": "https://a.example.com,https://b.example.com",
+        "ConsoleClientId": "console",
+        "ConsoleScope": "openid email",
+        "WriteScope": "ventana/write",
     },
 }
 NEW = ("prod", "dev")

@@ -166,6 +166,19 @@ def test_other_origins_are_let_in_only_by_name(stack: Stack) -> None:
     assert "allowCredentials" not in cors["Fn::If"][1]
 
 
+def test_the_stage_tells_how_one_signs_in_to_the_console_and_holds_no_blank_and_nothing_empty(stack: Stack) -> None:
+    told = stack.source["Resources"]["HttpApi"]["Properties"]["StageVariables"]["Fn::If"]
+    assert (told[0], told[2]) == ("LetsPeopleIn", {"Ref": "AWS::NoValue"})
+    assert told[1] == {
+        "JwtIssuer": {"Ref": "JwtIssuer"},
+        "ConsoleClientId": {"Ref": "ConsoleClientId"},
+        "ConsoleScope": {"Fn::Join": [",", {"Fn::Split": [" ", {"Ref": "ConsoleScope"}]}]},
+        "ConsoleAudience": {"Fn::If": ["NamesAudience", {"Ref": "ConsoleAudience"}, {"Ref": "AWS::NoValue"}]},
+        "ConsoleTokenOrigin": {"Fn::If": ["NamesTokenOrigin", {"Ref": "ConsoleTokenOrigin"}, {"Ref": "AWS::NoValue"}]},
+    }
+    assert stack.only("AWS::ApiGatewayV2::Stage")["StageVariables"]["Fn::If"][0] == "LetsPeopleIn"
+
+
 def test_a_domain_of_ones_own_is_the_only_address(stack: Stack) -> None:
     assert stack.source["Resources"]["HttpApi"]["Properties"]["DisableExecuteApiEndpoint"]["Fn::If"][0] == "HasDomain"
     domain = stack.properties("Domain")
