@@ -18,7 +18,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -93,7 +92,8 @@ def _stay(system: System, state: State) -> None:
     # On AWS, too, it takes a clock's tick until there are any. Nobody waits for them here.
     with suppress(OSError):
         Client(system.simulator_url).call("POST", "/invoke/Reconcile", {"templates": True})
-    threading.Event().wait()
+    while True:  # in naps: a signal that comes just before a wait begins does not end it
+        time.sleep(1)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
