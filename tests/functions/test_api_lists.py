@@ -18,7 +18,11 @@ def call(load: Load, events: Events) -> Api:
 
 
 PHASES = {
-    **{"accepted": "ready", "queued": "ready", "sending": "sending", "held": "held", "uncertain": "uncertain"},
+    "accepted": "ready",
+    "queued": "ready",
+    "sending": "sending",
+    "held": "held",
+    "uncertain": "uncertain",
     **dict.fromkeys(("failed", "expired", "cancelled"), "over"),
 }
 STATUSES = ["sent", "delivered", "read", *PHASES]
