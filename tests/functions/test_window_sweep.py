@@ -190,7 +190,7 @@ def test_what_was_published_is_counted_by_the_hour(load: Load, rows: Rows) -> No
         """ select 'MessageReceived', '{"provider": "meta"}', now() - interval '3 hours' returning 1"""
     )
     rows("update events set published_at = now() - interval '31 seconds' returning 1")
-    rows("update sweep_progress set counted_to = now() - interval '1 minute' returning 1")
+    rows("insert into sweep_progress (counted_to) values (now() - interval '1 minute') returning 1")
     assert [app.handler({}, Context())["counted"] for _ in range(2)] == [1, 0]
     assert rows("select provider, received, sent from hourly_statistics") == [("meta", 1, 0)]
     ((swept_at, tick),) = rows("select swept_at, tick from sweep_progress")
@@ -207,7 +207,7 @@ def test_a_sweep_after_a_week_counts_before_it_forgets(load: Load, rows: Rows) -
         """ select 'MessageReceived', '{"provider": "meta"}', t, t from (select now() - interval '8 days' as t) t"""
         " returning 1"
     )
-    rows("update sweep_progress set counted_to = now() - interval '9 days' returning 1")
+    rows("insert into sweep_progress (counted_to) values (now() - interval '9 days') returning 1")
     tick = app.handler({}, Context())
     assert (tick["counted"], tick["forgotten"]) == (1, 1)
     assert rows("select received from hourly_statistics") == [(1,)]

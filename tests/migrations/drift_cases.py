@@ -3,6 +3,7 @@
 VIEW = "active_conversations_by_provider"
 BY_PROVIDER = "`CREATE INDEX idx_messages_provider ON kommo_messages USING btree (provider)`"
 VALID = "`CHECK (provider = ANY (ARRAY['kommo'::text, 'twilio'::text, 'meta'::text]))`"
+TODAY = "…E c.provider = p.provider AND c.last_user_message_at > (now() - "
 CHANGES = [
     (
         "grant execute on function record_inbound_v2 to public",
@@ -69,9 +70,8 @@ CHANGES = [
     ),
     (
         f"create or replace view {VIEW} as " + "{view}",
-        f"view {VIEW}: expected `count(c.id) FILTER (WHERE c.last_user_message_at > (now() - '24:00:00'::interval))"
-        " AS within_24h`, found `count(c.id) FILTER (WHERE c.last_user_message_at > (now() - '12:00:00'::interval))"
-        " AS within_24h`",
+        f"view {VIEW}: expected `{TODAY}'24:00:00'::interval)) AS within_24h`,"
+        f" found `{TODAY}'12:00:00'::interval)) AS within_24h`",
     ),
     (f"drop view {VIEW}", f"view {VIEW}: expected `SELECT p.provider,`, found nothing"),
     (
@@ -107,14 +107,14 @@ CHANGES = [
     ),
     (
         "alter table kommo_messages disable trigger trigger_update_last_user_message",
-        "trigger trigger_update_last_user_message on kommo_messages: expected `…ge AFTER INSERT ON"
-        " kommo_messages FOR EACH ROW EXECUTE FUNCTION update_last_user_message_timestamp()`, found `…SERT ON"
-        " kommo_messages FOR EACH ROW EXECUTE FUNCTION update_last_user_message_timestamp() (disabled)`",
+        "trigger trigger_update_last_user_message on kommo_messages: expected `…ted'::text, true) IS DISTINCT FROM"
+        " 'on'::text) EXECUTE FUNCTION update_last_user_message_timestamp()`, found `… true) IS DISTINCT FROM"
+        " 'on'::text) EXECUTE FUNCTION update_last_user_message_timestamp() (disabled)`",
     ),
     (
         "drop trigger trigger_update_last_user_message on kommo_messages",
         "trigger trigger_update_last_user_message on kommo_messages: expected `CREATE TRIGGER"
-        " trigger_update_last_user_message AFTER INSERT ON kommo_messages FOR EACH ROW EXECUTE …`, found"
+        " trigger_update_last_user_message AFTER INSERT ON kommo_messages FOR EACH ROW WHEN (cu…`, found"
         " nothing",
     ),
     (
@@ -139,8 +139,8 @@ CHANGES = [
         "column kommo_conversations.phone: expected `text`, found `text not null`",
     ),
     (
-        'alter table kommo_conversations alter column contact_email type text collate "C"',
-        'column kommo_conversations.contact_email: expected `text`, found `text collate "C"`',
+        'alter table kommo_conversations alter column assigned_to type text collate "C"',
+        'column kommo_conversations.assigned_to: expected `text`, found `text collate "C"`',
     ),
     (
         "alter table message_status_history alter column id drop identity",

@@ -125,7 +125,7 @@ select date_trunc('hour', now()) - n * interval '1 hour', p, 1, 1
   from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 5000) n;
 insert into hourly_failures (hour, provider, error_code, count)
 select date_trunc('hour', now()) - n * interval '1 hour', 'meta', '131026', 1 from generate_series(0, 5000) n;
-update sweep_progress set counted_to = now() - interval '1 hour';
+insert into sweep_progress (counted_to) values (now() - interval '1 hour');
 insert into business_addresses (provider, address)
 select p, 'address' || n from unnest(array['twilio', 'meta', 'kommo']) p, generate_series(0, 4) n;
 """

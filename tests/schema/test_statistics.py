@@ -48,6 +48,8 @@ HOUR_0 = NOW.replace(minute=0, second=0)
 
 def counted(database: Database) -> list[Flow]:
     """What there is when all has been published and counted."""
+    if progress(database) is None:
+        count_events(database, 1_000)
     found = progress(database)
     assert found
     rows(database, "update events set published_at = %s where published_at is null", found.counted_to)
@@ -215,7 +217,12 @@ select 'MessageReceived', '{"provider": "meta"}', %s, %s::timestamptz + n * %s::
 
 
 def start_at(database: Database, at: datetime) -> None:
-    rows(database, "update sweep_progress set counted_to = %s", at)
+    rows(
+        database,
+        "insert into sweep_progress (counted_to) values (%s)"
+        " on conflict (one) do update set counted_to = excluded.counted_to",
+        at,
+    )
 
 
 def received(database: Database) -> int:
@@ -356,6 +363,8 @@ def test_windows_are_open_closing_or_shut(
 
 
 def test_the_last_sweep_is_remembered(database: Database) -> None:
+    assert progress(database) is None
+    count_events(database, 10)
     found = progress(database)
     assert found and (found.swept_at, found.tick) == (None, None)
     finish_sweep(database, {"closed": 2}, NOW)

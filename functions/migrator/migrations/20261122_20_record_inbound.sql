@@ -454,8 +454,8 @@ execute function update_last_user_message_timestamp();
 -- step: a status writes no index entry
 -- What is on its way is found by sends, which holds nothing else. Two indexes whose conditions name delivery_status made
 -- every status of every message write an entry of all the indexes there are.
-drop index idx_messages_in_flight;
-drop index idx_messages_unfinished;
+drop index if exists idx_messages_in_flight;
+drop index if exists idx_messages_unfinished;
 
 -- step: room on the pages of messages
 -- For the statuses to come; for pages that come to be used.

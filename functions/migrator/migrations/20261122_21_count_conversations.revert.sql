@@ -1,3 +1,4 @@
+-- anew: conversation_counts, conversation_count_changes
 create or replace view active_conversations_by_provider as
 select
     p.provider,

@@ -35,9 +35,8 @@ create table sweep_progress (
     swept_at timestamptz,
     tick jsonb
 );
-comment on table sweep_progress is 'One row: which events are counted, and what the last sweep did';
+comment on table sweep_progress is 'One row, once there was a sweep: which events are counted, and what the last sweep did';
 comment on column sweep_progress.counted_to is 'Events that were published before this moment are counted, no others';
-insert into sweep_progress (counted_to) values (now());
 
 -- step: counting
 -- What `from current` is below.
@@ -58,10 +57,12 @@ declare
     v_from timestamptz;
     v_until timestamptz := p_now - interval '30 seconds';
 begin
+    -- The first time, what an overview of a day shows.
+    insert into sweep_progress (counted_to) values (p_now - interval '1 day') on conflict do nothing;
     select p.counted_to into v_from from sweep_progress p for no key update;
     counted := 0;
     behind := false;
-    if v_from is null or v_until <= v_from then
+    if v_until <= v_from then
         return;
     end if;
     v_until := least(v_until, (select e.published_at from events e
@@ -125,8 +126,9 @@ $$;
 -- Notes what a sweep has done, when it is done.
 create function finish_sweep_v1(p_tick jsonb, p_now timestamptz default clock_timestamp())
 returns void language sql security definer set search_path from current as $$
-    update sweep_progress p set swept_at = p_now, tick = p_tick
-     where p.one and coalesce(p.swept_at, '-infinity') <= p_now;
+    insert into sweep_progress as p (counted_to, swept_at, tick) values (p_now - interval '1 day', p_now, p_tick)
+    on conflict (one) do update set swept_at = excluded.swept_at, tick = excluded.tick
+     where coalesce(p.swept_at, '-infinity') <= excluded.swept_at;
 $$;
 
 -- Everybody may call a new function unless it is said otherwise.

@@ -4,6 +4,7 @@ VentanaError
 ├── BadSignature            403  nobody we know sent this webhook
 ├── NotConfigured           503  a secret or setting is missing; an operator must add it
 ├── StorageUnavailable      503  the database did not answer; the caller may repeat the request
+│   └── RefusedByDatabase   503  it refused a value; the same request ends the same way
 ├── BadRequest              400  the caller must change the request
 │   ├── NotFound            404  no such row
 │   ├── UnsupportedByProvider 422  this provider cannot do this
@@ -68,7 +69,10 @@ class StorageUnavailable(VentanaError):
 
 
 class RefusedByDatabase(StorageUnavailable):
-    """Nothing was stored because of what was to be stored: the same request ends the same way."""
+    """Nothing was stored because of a value that was to be stored: the same request ends the same way."""
+
+    code = "refused_by_database"
+    title = "The database refused a value"
 
 
 class BadRequest(VentanaError):

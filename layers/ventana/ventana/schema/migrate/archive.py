@@ -25,8 +25,9 @@ select relname from pg_class where relnamespace = to_regnamespace(%s) and starts
 """
 
 
-def archive_columns_and_tables(connection: psycopg.Connection, version: str, rehearsed: Rehearsed, say: Say) -> None:
-    """Keep the tables and columns that reverting this version will drop, where they hold anything."""
+def archive_columns_and_tables(connection: psycopg.Connection, rehearsed: Rehearsed, say: Say) -> None:
+    """Keep the tables and columns that reverting this version will drop, where they hold what `up` will not make."""
+    version = rehearsed.migration.version
     tables = [name.split(" ")[1] for name in rehearsed.made if name.startswith("table ")]
     columns: dict[str, dict[str, str]] = {}
     for name, definition in rehearsed.made.items():
@@ -34,7 +35,7 @@ def archive_columns_and_tables(connection: psycopg.Connection, version: str, reh
         table, _, column = rest.partition(".")
         if kind == "column" and table not in tables and name not in rehearsed.before:
             columns.setdefault(table, {})[column] = definition.partition(" default ")[2] or "null"
-    for table in tables:
+    for table in sorted(set(tables) - rehearsed.migration.anew):
         _keep(connection, version, table, SQL("select * from {}").format(Identifier(table)), say)
     for table, added in columns.items():
         wanted = SQL(", ").join(map(Identifier, [*_names(connection, KEY, table), *added]))

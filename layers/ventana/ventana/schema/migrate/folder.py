@@ -2,7 +2,8 @@
 
 A version is two files. `<version>.sql` is what `up` runs, in steps that begin with a line `-- step: <what it does>`; a
 file without such lines is one step. `<version>.revert.sql` takes it back. Where rows have to be moved out of the way of
-a revert, `<version>.archive.sql` does it when asked, and `<version>.restore.sql` brings them back.
+a revert, `<version>.archive.sql` does it when asked, and `<version>.restore.sql` brings them back. A revert names by
+`-- anew: <table>, …` what needs not be kept: the next `up` makes those rows again, of others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 STEP = re.compile(r"^-- step: (.+)$", re.MULTILINE)
 FORMERLY = re.compile(r"^-- formerly: ([0-9a-f]{64})$", re.MULTILINE)
+ANEW = re.compile(r"^-- anew: ([a-z_, ]+)$", re.MULTILINE)
 COMMENT = re.compile(r"--[^\n]*")
 CONCURRENTLY = re.compile(r"\bindex\s+concurrently\s+(?:if\s+not\s+exists\s+)?(\w+)", re.IGNORECASE)
 COMPANIONS = (".revert.sql", ".archive.sql", ".restore.sql")
@@ -73,6 +75,11 @@ class Migration:
     def checksums(self) -> set[str]:
         """Of this text, and of those that it says it was before: they made the same in another way."""
         return {self.checksum, *FORMERLY.findall(self.sql)}
+
+    @property
+    def anew(self) -> set[str]:
+        """Tables whose rows `up` makes of others."""
+        return {table.strip() for names in ANEW.findall(self.revert) for table in names.split(",")}
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

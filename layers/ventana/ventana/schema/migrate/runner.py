@@ -154,7 +154,7 @@ class Runner:
         migration = each.migration
         if archive:
             run_companion(self.connection, migration.archive)
-        archive_columns_and_tables(self.connection, migration.version, each, self.say)
+        archive_columns_and_tables(self.connection, each, self.say)
         self.connection.execute(migration.revert.encode())
         self.ledger.forget(migration.version)
 
