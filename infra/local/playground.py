@@ -50,6 +50,14 @@ PICTURES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "kommo": ("text", "image"),
+    "meta": ("text", "image", "location", "button"),
+    "twilio": ("text", "image", "location", "button"),
+}
+"""What a customer can write through each: Kommo's hooks tell of no locations and no buttons."""
+
+
 class Unplayable(Exception):
     """The order cannot be followed; the message says what to change."""
 
@@ -89,6 +97,7 @@ class Playground:
             "providers": {
                 provider: {
                     "addresses": [address],
+                    "kinds": KINDS[provider],
                     "customers": [{"from": of, "name": name} for of, name in people[provider]],
                 }
                 for provider, address in self._addresses.items()

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.console.desk import Desk
 from tests.console.watching import Opener, Watch, hook
@@ -134,6 +134,45 @@ def test_a_refused_message_keeps_its_text(desk: Desk, opened: Opener) -> None:
     expect(page.locator(hook("refusal"))).to_be_visible()
     expect(page.locator(hook("composer"))).to_have_value("Ofertas de esta semana")
     expect(page.locator(hook("composer"))).to_be_focused()
+
+
+def test_what_is_being_sent_is_shown_once(desk: Desk, opened: Opener) -> None:
+    """The changes tell of a message before the answer to its request is there."""
+    customer = desk.customer("meta", "Vera")
+    conversation = customer.writes("¿Abrís hoy?")
+    page = opened(f"#/c/{conversation}")
+    most: list[int] = []
+
+    def late(route: Route) -> None:
+        response = route.fetch()
+        told = page.expect_response(lambda each: "/v1/changes" in each.url and "Hasta las 20" in each.text())
+        with told:
+            pass
+        most.append(page.locator(hook("bubble")).filter(has_text="Hasta las 20").count())
+        route.fulfill(response=response)
+
+    page.route("**/v1/messages", late)
+    answer(page, "Hasta las 20 h.")
+    ours = page.locator(hook("bubble")).filter(has_text="Hasta las 20")
+    expect(ours).to_have_attribute("data-status", "read")
+    expect(ours).to_have_count(1)
+    assert most == [1]
+
+
+def test_a_list_that_was_never_loaded_says_so_whatever_changes(desk: Desk, opened: Opener, watch: Watch) -> None:
+    watch.forgives.append("status of 503")
+    page = opened(token=None)
+    page.evaluate("token => sessionStorage.setItem('ventana.token', token)", desk.runtime["api_token"])
+    page.route("**/v1/conversations?**", lambda route: route.fulfill(status=503, json={}, content_type=PROBLEM))
+    page.reload()
+    page.locator(hook("try-again")).wait_for()
+    customer = desk.customer("meta", "Wanda")
+    with page.expect_response(lambda each: "/v1/changes" in each.url and "Wanda" in each.text()):
+        conversation = customer.writes("Hola")
+    expect(page.locator(hook("try-again"))).to_be_visible()
+    page.unroute("**/v1/conversations?**")
+    page.click(hook("try-again"))
+    expect(page.locator(row(page, conversation))).to_be_visible()
 
 
 PROBLEM = "application/problem+json"

@@ -60,6 +60,7 @@ def test_it_says_who_is_there_and_what_can_go_wrong(writer: Client) -> None:
     for provider, found in shown["providers"].items():
         assert CUSTOMERS[provider] in {customer["from"] for customer in found["customers"]}
         assert len(found["addresses"]) == 1
+        assert {(provider, kind) for kind in found["kinds"]} == {each for each in KINDS if each[0] == provider}
 
 
 @pytest.mark.parametrize("path", ["", "/messages", "/faults", "/clock", "/nothing"])

@@ -25,6 +25,7 @@ export class ConversationList {
     this.cursor = null;
     this.status = "loading";
     this.problem = null;
+    this.loaded = false;
     this.busy = false;
     sessionStorage.setItem(KEPT, JSON.stringify(filters));
   }
@@ -38,7 +39,7 @@ export class ConversationList {
     this.leaving?.abort();
     this.leaving = new AbortController();
     this.busy = true;
-    if (!this.rows.length) this.status = "loading";
+    if (!this.loaded) this.status = "loading";
     tell("list");
     try {
       const page = await this.page(null);
@@ -47,10 +48,11 @@ export class ConversationList {
       this.add(page.conversations);
       this.cursor = page.next_cursor;
       this.status = "ready";
+      this.loaded = true;
     } catch (problem) {
       if (problem.name === "AbortError") return;
       this.problem = problem;
-      this.status = this.rows.length ? "ready" : "error";
+      this.status = this.loaded ? "ready" : "error";
     }
     this.busy = false;
     tell("list");

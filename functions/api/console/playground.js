@@ -10,7 +10,6 @@ import { say } from "./state.js";
 import { Watcher, html } from "./view.js";
 
 const STEPS = [["1m", 60], ["1h", 3600], ["23h", 86_100], ["24h", 86_400]];
-const KINDS = ["text", "image", "location", "button"];
 
 export class Playground extends Watcher {
   state = { facts: null, provider: "", from: "", name: "", kind: "text", text: "", told: "" };
@@ -50,7 +49,8 @@ export class Playground extends Watcher {
   }
 
   be(provider, from, name) {
-    this.setState({ provider, from, name });
+    const { kinds } = this.state.facts?.providers[provider] || {};
+    this.setState({ provider, from, name, typed: null, kind: kinds?.includes(this.state.kind) ? this.state.kind : "text" });
     this.talk.follow(provider, from);
   }
 
@@ -112,7 +112,7 @@ export class Playground extends Watcher {
   }
 
   customer() {
-    const { facts, provider, from, name } = this.state;
+    const { facts, provider, from, typed, name } = this.state;
     return html`<fieldset class="figure stack"><legend class="unseen">${t("pg.customer")}</legend><h2>
       ${t("pg.customer")}</h2>
       <label class="field">${t("filter.provider")}<select data-test="pg-provider" value=${provider}
@@ -120,7 +120,8 @@ export class Playground extends Watcher {
         ${Object.keys(facts.providers).sort().map((each) => html`<option value=${each} selected=${each === provider}>
         ${providerName(each)}</option>`)}</select></label>
       <div class="pg-two"><label class="field">${t("pg.phone")}
-      <input data-test="pg-from" list="pg-customers" value=${from}
+      <input data-test="pg-from" list="pg-customers" value=${typed ?? from}
+        onInput=${(event) => this.setState({ typed: event.target.value })}
         onChange=${(event) => this.be(provider, event.target.value.trim(), this.nameOf(event.target.value.trim()))} />
           </label>
         <label class="field">${t("pg.name")}<input data-test="pg-name" value=${name}
@@ -161,7 +162,7 @@ export class Playground extends Watcher {
   }
 
   phone() {
-    const { provider, from, name, kind, text, busy } = this.state;
+    const { facts, provider, from, name, kind, text, busy } = this.state;
     const { bubbles, conversation } = this.talk;
     return html`<section class="phone" aria-label=${t("pg.their_phone")}>
       <header><${ProviderMark} provider=${provider} name=${providerName(provider)} /><b><bdi>${name || from}</bdi></b>
@@ -177,7 +178,7 @@ export class Playground extends Watcher {
           <${Tick} status=${each.status} label=${t(`delivery.${each.status}`)} /></footer>`}</div></div>`)}</div>
       <form class="phone-write" onSubmit=${this.send}>
         <div class="phone-kinds" role="radiogroup" aria-label=${t("pg.kind")}>
-        ${KINDS.map((each) => html`<label class="phone-kind">
+        ${facts.providers[provider].kinds.map((each) => html`<label class="phone-kind">
         <input type="radio" name="kind" data-test=${`pg-kind-${each}`} value=${each} checked=${each === kind}
           onChange=${() => this.setState({ kind: each })} /><span>${t(`pg.kind_${each}`)}</span></label>`)}</div>
         ${kind === "location" && html`<div class="pg-two"><label class="field">${t("pg.latitude")}

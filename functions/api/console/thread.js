@@ -22,6 +22,7 @@ export class Thread {
     this.conversation = state.list?.byId.get(id) || null;
     this.bubbles = new Map();
     this.sending = [];
+    this.held = [];
     this.history = [];
     this.cursor = null;
     this.status = "loading";
@@ -82,6 +83,10 @@ export class Thread {
       if (each.conversation_id !== this.id) continue;
       const before = this.bubbles.get(each.id);
       if (before && JSON.stringify(before) === JSON.stringify(each)) continue;
+      if (!before && each.role !== "user" && this.isPosting) {
+        this.held.push(each); // perhaps what is being posted: its answer tells
+        continue;
+      }
       this.bubbles.set(each.id, each);
       changed = true;
       if (!before && each.role === "user") say(t("thread.new_message", { text: plain(each.content, 120) }));
@@ -146,15 +151,27 @@ export class Thread {
     try {
       const accepted = await post("/v1/messages", { conversation_id: this.id, ...body }, { "idempotency-key": key });
       Object.assign(local, { status: accepted.status, sent_as: accepted.id });
-      this.dropSent();
+      this.release();
       soon();
       return accepted;
     } catch (problem) {
       this.sending = this.sending.filter((each) => each !== local);
+      this.release();
       throw problem;
     } finally {
       tell("thread");
     }
+  }
+
+  get isPosting() {
+    return this.sending.some((each) => each.status === "posting");
+  }
+
+  /** Show what was held back while something was being posted. */
+  release() {
+    if (this.isPosting) return;
+    for (const each of this.held.splice(0)) this.bubbles.set(each.id, each);
+    this.dropSent();
   }
 
   /** What the server shows needs no bubble of ours any more. */
