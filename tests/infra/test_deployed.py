@@ -168,7 +168,7 @@ def test_variables_of_functions_name_what_is_there(system: System) -> None:
         "SECRET_ID": set(system.of_kind("AWS::SecretsManager::Secret").values()),
         "BUS_NAME": set(system.of_kind("AWS::Events::EventBus").values()),
     }
-    without = {"DATABASE_SECRET_ID"} | ({"MEDIA_QUEUE_URL"} if system.name == "supabase" else set())
+    without = {"DATABASE_SECRET_ID"} | ({"MEDIA_QUEUE_URL", "MEDIA_BUCKET"} if system.name == "supabase" else set())
     for name, found in functions(system).items():
         variables = found["Environment"]["Variables"]
         assert sum(len(key) + len(value) for key, value in variables.items()) <= 4096, name
