@@ -69,7 +69,7 @@ WINDOW_OVER = (
 DUE = "update sends set due_at = now() where message_id = any(%s::uuid[]) returning 1"
 FETCH = "update message_media set state = 'pending', attempts = 0, due_at = now() - interval '1 second' returning 1"
 Grant = tuple[str, str, str]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def granted() -> set[Grant]:

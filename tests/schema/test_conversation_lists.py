@@ -312,7 +312,7 @@ def named(shared: Database) -> dict[str, str]:
 def test_conversations_are_found(shared: Database, named: dict[str, str], q: str, wanted: list[str]) -> None:
     page, place = list_conversations(shared, Wanted(q=q), 50, now=NOW)
     assert [named[each.id] for each in page if each.id in named] == wanted
-    assert place is None
+    assert place is None or len(page) == 50, "others here have phones that begin alike"
 
 
 def test_what_a_conversation_was_found_by(shared: Database, named: dict[str, str]) -> None:
