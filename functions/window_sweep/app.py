@@ -40,6 +40,19 @@ outbox = Outbox(database, settings.required("event_bus_name"), call_seconds=5.0)
 BATCH = 500
 SENDS_BATCH = 100
 EVENTS_BATCH = 5_000
+KINDS = (
+    "closing",
+    "closed",
+    "turn",
+    "expired",
+    "uncertain",
+    "published",
+    "media",
+    "lookups",
+    "counted",
+    "forgotten",
+    "left",
+)
 NEXT_TICK = timedelta(seconds=30)
 QUEUE_SECONDS = 10.0  # for the turns of one batch
 SPARE_MS = 15_000  # what the last batch and a look at everything else may still take when time runs out
@@ -50,9 +63,7 @@ FETCH_AGAIN = timedelta(minutes=30)  # what is queued and was lost there; a doub
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Do one tick; returns how many of each were done, and whether anything was left for the next."""
-    kinds = ("closing", "closed", "turn", "expired", "uncertain", "published", "media", "lookups", "counted",
-             "forgotten", "left")  # fmt: skip
-    tick = dict.fromkeys(kinds, 0)
+    tick = dict.fromkeys(KINDS, 0)
     for step in (_sweep_windows, _sweep_sends, _publish, _fetch, _count, _forget):
         while step(tick):
             if context.get_remaining_time_in_millis() < SPARE_MS:

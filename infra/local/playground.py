@@ -161,8 +161,8 @@ def letter(order: Mapping[str, Any]) -> dict[str, Any]:
         case "button", "twilio":
             pressed = {"ButtonText": text or "OK", "ButtonPayload": str(order.get("payload") or text)}
             return {**found, "text": text or "OK", "payload": {"MessageType": "button", **pressed}}
-        case "location" | "button", "kommo":
-            raise Unplayable(f"Kommo's hooks tell no {kind}: take another provider")
+        case "location" | "button", str() if provider in KINDS and kind not in KINDS[provider]:
+            raise Unplayable(f"{provider.title()}'s hooks tell no {kind}: take another provider")
     raise Unplayable("Give `provider` as kommo, meta or twilio, and `kind` as text, image, location or button")
 
 

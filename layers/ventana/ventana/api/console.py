@@ -10,7 +10,7 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -77,21 +77,22 @@ class Console:
         if name == CONFIG:
             content = json.dumps(self._config(stage)).encode()
             return _file(event, headers, ".json", content, f"{sha256(content).hexdigest()[:32]}", None)
-        file = self._files().get(name)
+        file = self._files.get(name)
         if file is None:
             return _refused(headers)
         content, digest, packed = _read(file, file.stat().st_mtime_ns)
         return _file(event, headers, file.suffix, content, digest, packed)
 
+    @cached_property
     def _files(self) -> dict[str, Path]:
-        """What may be asked for, by its path below the folder: no path leads anywhere else."""
+        """What may be asked for, by its path below the folder, looked up once: no path leads anywhere else."""
         found = (file for file in sorted(self._folder.rglob("*")) if file.suffix in TYPES and file.is_file())
         named = {file.relative_to(self._folder).as_posix(): file for file in found}
         return {name: file for name, file in named.items() if not any(part[0] == "." for part in name.split("/"))}
 
     def _config(self, stage: Mapping[str, str]) -> dict[str, Any]:
         digests = sha256()
-        for name, file in self._files().items():
+        for name, file in self._files.items():
             digests.update(f"{name} {_read(file, file.stat().st_mtime_ns)[1]}\n".encode())
         return {"version": digests.hexdigest()[:12], "local": self._local, "sign_in": self._sign_in(stage)}
 

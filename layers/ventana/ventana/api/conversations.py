@@ -24,6 +24,7 @@ from ventana.schema.conversation_lists import (
     NEWEST,
     ListedConversation,
     Wanted,
+    WindowState,
     conversations_of,
     list_conversations,
 )
@@ -32,7 +33,6 @@ from ventana.schema.lifecycle import conversation_history
 from ventana.schema.messages import messages_of
 
 Status = Literal["active", "resolved", "escalated", "closed"]
-WindowState = Literal["open", "closing", "shut"]
 NO_NUL = r"^[^\x00]*$"
 
 
