@@ -217,7 +217,7 @@ VARIABLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("layers/ventana/ventana/outbox.py", "f\"Status{str(event.detail['status']).title()}\""): _each(
         "event", (SimpleNamespace(detail={"status": status}) for status in get_args(DeliveryStatus))
     ),
-    (SWEEP, "f'Sweep{name.title()}'"): _each("name", _assigned(SWEEP, "kinds")),
+    (SWEEP, "f'Sweep{name.title()}'"): _each("name", _assigned(SWEEP, "KINDS")),
     (SWEEP, "f\"Conversations{name.title().replace('_', '')}\""): _each(
         "name", (field.name for field in fields(ProviderStatistics) if field.name != "provider")
     ),
