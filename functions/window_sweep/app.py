@@ -81,7 +81,7 @@ def _sweep_windows(tick: dict[str, int]) -> bool:
     swept = sweep_windows(database, timedelta(minutes=settings.window_warning_minutes), BATCH)
     tick["closing"] += swept.closing
     tick["closed"] += swept.closed
-    return BATCH in (swept.closing, swept.closed)
+    return swept.more
 
 
 def _sweep_sends(tick: dict[str, int]) -> bool:

@@ -158,12 +158,33 @@ def test_a_token_that_is_over_is_renewed_unnoticed(issuer: Issuer, opened: Opene
     page = opened(token=None)
     signed_in(page)
     issuer.conduct.withdrawn.update(issuer.given)
-    with page.expect_request(f"{issuer.url}/token"):
+    with page.expect_response(f"{issuer.url}/token"):
         pass
     page.reload()
     page.locator(hook("nav-inbox")).wait_for()
     assert issuer.asked[-1]["grant_type"] == "refresh_token"
-    assert len(issuer.given) == 2
+
+
+@pytest.mark.parametrize("why", ["network", "500"])
+def test_an_issuer_that_is_away_signs_nobody_out(issuer: Issuer, opened: Opener, watch: Watch, why: str) -> None:
+    """Nor does a page that is left while its token is renewed: the browser ends that request in the same way."""
+    watch.forgives += ["net::ERR_FAILED", "status of 500"]
+    page = opened(token=None)
+    signed_in(page)
+    away = f"{issuer.url}/token"
+    page.route(away, lambda route: route.abort() if why == "network" else route.fulfill(status=500, body="{}"))
+    issuer.conduct.withdrawn.update(issuer.given)
+    with page.expect_request(away):
+        pass
+    with page.expect_request(away):  # the page that begins finds its token refused before it knows how to renew it
+        page.reload()
+    page.locator(hook("nav-inbox")).wait_for()
+    expect(page.locator(hook("sign-in"))).to_have_count(0)
+    with page.expect_response(away):
+        page.unroute(away)
+    page.locator(hook("inbox-loading")).wait_for(state="detached")
+    expect(page.locator(hook("sign-in"))).to_have_count(0)
+    assert issuer.asked[-1]["grant_type"] == "refresh_token"
 
 
 def test_without_renewal_one_signs_in_again_and_is_back(issuer: Issuer, opened: Opener) -> None:

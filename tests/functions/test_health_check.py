@@ -243,15 +243,15 @@ def test_a_database_that_is_away_fails(load: Load, world: World, monkeypatch: py
 
 def test_a_schema_that_lacks_what_the_code_calls_fails(load: Load, world: World, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("alter function sweep_windows_v2 rename to sweep_windows_v9")
+        connection.execute("alter function sweep_windows_v3 rename to sweep_windows_v9")
     load("health_check").handler(world.event("Update"), Context(60_000))
     assert world.answers[0]["Status"] == "FAILED"
     assert (
-        "database: this release calls what the schema does not have: sweep_windows_v2; run the migrator"
+        "database: this release calls what the schema does not have: sweep_windows_v3; run the migrator"
         in (world.answers[0]["Reason"])
     )
     with psycopg.connect(database_url) as connection:
-        connection.execute("alter function sweep_windows_v9 rename to sweep_windows_v2")
+        connection.execute("alter function sweep_windows_v9 rename to sweep_windows_v3")
 
 
 def test_a_migration_that_was_left_half_way_is_a_warning(

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from infra.local.client import Client
+from tests.local.answering import wait_until
 from tests.local.customers import PROVIDERS, Customers, Letter
 from tests.local.running import Running, remove, running, wait_until_none
 
@@ -235,8 +236,11 @@ def test_a_provider_that_hangs_holds_up_one_conversation(
     order = {"provider": "meta", "mode": "hang", "taken": True, "seconds": 4, "to": ours["phone"]}
     assert system.simulators.call("POST", "/fault", order)[0] == 200
     held, behind = (answer(system, slow, f"{text} {uuid4()}")[1]["id"] for text in ("lento", "detrás"))
-    while not any(entry["message_id"] == held for entry in system.simulators.call("GET", "/sent")[1]["sent"]):
-        time.sleep(0.02)
+
+    def taken() -> bool:
+        return any(entry["message_id"] == held for entry in system.simulators.call("GET", "/sent")[1]["sent"])
+
+    wait_until(taken, 60, "the provider has the first")
     _, free = answer(system, quick, f"rápido {uuid4()}")
     reaches(system, free["id"], "read")
     assert system.api.call("GET", f"/v1/messages/{behind}")[1]["status"] in ("accepted", "queued")

@@ -7,14 +7,14 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from ventana.errors import SendError, Uncertain, Unreachable
+from ventana.errors import SendError, StorageUnavailable, Uncertain, Unreachable
 from ventana.messages import Customer, InboundMessage, Item, Receipt, StatusUpdate
 from ventana.providers.base import Pace
 from ventana.schema.connection import Database
@@ -188,9 +188,16 @@ RELEASES = (Former, Today)
 
 @contextmanager
 def opened(world: World, kind: type[Release]) -> Iterator[Release]:
-    """A release with a connection of its own."""
+    """A release with a connection of its own, however long a busy machine takes to make one."""
     database = Database(world.settings)
     try:
+        for rest in reversed(range(10)):
+            try:
+                database.value("select 1")
+                break
+            except StorageUnavailable:
+                if rest == 0:
+                    raise
         yield kind(world, database)
     finally:
         database.close()
@@ -210,11 +217,11 @@ def accepts(world: World, kind: type[Release], who: str, conversations: list[str
                 world.put(message_id)
 
 
-def sends(world: World, kind: type[Release], seed: int, over: Callable[[], bool]) -> None:
+def sends(world: World, kind: type[Release], seed: int, over: threading.Event) -> None:
     """Take turns until it is over; now and then report what became of a message, as the provider would."""
     choice = random.Random(seed)
     with opened(world, kind) as release:
-        while not over():
+        while not over.is_set():
             message_id = world.take(choice)
             if message_id is None:
                 time.sleep(0.005)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -111,19 +112,20 @@ def test_nothing_is_sent_twice_lost_or_out_of_its_order(
     """Accepted by both, and sent by both or either; providers fail, answers are lost, senders die."""
     choice = random.Random(random.getrandbits(32))
     conversations = customers(world, 12)
-    accepted = [False] * 4
+    accepted = threading.Event()
     with ThreadPoolExecutor(8) as pool:
         acceptors = [
             pool.submit(accepts, world, RELEASES[who % 2], f"{who}", conversations, choice.getrandbits(32), 30)
             for who in range(4)
         ]
         senders = [
-            pool.submit(sends, world, kinds[who % len(kinds)], choice.getrandbits(32), lambda: all(accepted))
-            for who in range(4)
+            pool.submit(sends, world, kinds[who % len(kinds)], choice.getrandbits(32), accepted) for who in range(4)
         ]
-        for place, each in enumerate(acceptors):
-            each.result()
-            accepted[place] = True
+        try:
+            for each in acceptors:
+                each.result()
+        finally:
+            accepted.set()  # senders wait for it, and the pool for them
         for each in senders:
             each.result()
     settle(world, watcher, kinds, choice)

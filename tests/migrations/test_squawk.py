@@ -34,6 +34,9 @@ EXCEPTIONS: dict[Finding, str] = {
     ("20261122_20_record_inbound", "require-concurrent-index-deletion"): (
         "in an instant, once nothing uses them; its lock is tried for briefly, and a rehearsal has never built them"
     ),
+    ("20261122_25_watch_windows", "require-concurrent-index-deletion"): (
+        "in an instant, once nothing uses them; its lock is tried for briefly, and a rehearsal has never built them"
+    ),
     ("20261122_12_dispatch_outbound", "renaming-object"): "a function of the same name and signature takes its place",
 }
 

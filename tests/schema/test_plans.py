@@ -27,6 +27,7 @@ import pytest
 from tests.conftest import _database as fresh_database
 from tests.conftest import as_application
 from ventana import schema
+from ventana.providers import PROVIDERS
 from ventana.schema import backfill
 from ventana.schema.backfill import NOBODY
 from ventana.schema.conversation_lists import NEWEST as NEWEST_CONVERSATION
@@ -335,7 +336,7 @@ CASES: Mapping[str, list[Parameters]] = {
     "statistics.FINISH_SWEEP": [["{}", None]],
     "statistics.PROGRESS": [[]],
     "statistics.SERIES": [{"since": NOW - DAY, "step": "hour"}, {"since": NOW - 30 * DAY, "step": "day"}],
-    "statistics.WINDOWS": [{"now": NOW, "within": HOUR}],
+    "statistics.WINDOWS": [{"providers": [*PROVIDERS], "now": NOW, "within": HOUR}],
     "templates.OF_ADDRESS": [{"provider": "meta", "address": "address1", "limit": 100}],
     "templates.OF_PROVIDER": [{"provider": "meta", "limit": 20}],
     "templates.REFRESHED": [["meta"]],
@@ -344,8 +345,6 @@ CASES: Mapping[str, list[Parameters]] = {
     "windows.SWEEP_SENDS": [[20, NOW]],
     "windows.FORGET": [[20, NOW]],
     "windows.WINDOWS_OF": [{"id": OLD}],
-    "windows.NEEDING_TEMPLATE": [[NOW, 100]],
-    "windows.CLOSING_WITHIN": [{"now": NOW, "within": HOUR, "limit": 100}],
 }
 NO_CASE = {
     "backfill.TABLE": "makes a table once",
@@ -401,15 +400,6 @@ MUCH: Mapping[str, Much] = {
     "statistics.SERIES": Much("a row for each hour and provider of thirty days", 30 * 24 * 3 + 3, when="'day'"),
     "templates.OF_PROVIDER": Much("each template once, from however many addresses it goes", 1200, scans=True),
     "templates.REPLACE": Much("all that this provider told before, once an hour", 1200, scans=True),
-    "windows.NEEDING_TEMPLATE": Much(
-        "nearly all conversations need one; the application does not ask", ALL, scans=True
-    ),
-    "windows.CLOSING_WITHIN": Much(
-        "it names the two columns the other way round than the predicate of idx_conversations_window_open, which"
-        " therefore cannot serve it; the application does not ask",
-        ALL,
-        scans=True,
-    ),
 }
 
 

@@ -26,6 +26,7 @@ from tests.schema.sending import (
 )
 from ventana.errors import Rejected, Throttled, Uncertain
 from ventana.messages import Customer, InboundMessage, StatusUpdate
+from ventana.providers import PROVIDERS
 from ventana.schema.connection import Database
 from ventana.schema.inbound import record_inbound
 from ventana.schema.settle import cancel_message, retry_message, settle_message
@@ -359,7 +360,7 @@ def test_windows_are_open_closing_or_shut(
     for column, value in changes.items():
         value = value if value.startswith("last_") else f"'{value}'"
         rows(database, f"update kommo_conversations set {column} = {value}")
-    assert open_windows(database, NOW, HOUR) == expected
+    assert open_windows(database, [*PROVIDERS], NOW, HOUR) == expected
 
 
 def test_the_last_sweep_is_remembered(database: Database) -> None:

@@ -8,15 +8,12 @@ from uuid import uuid4
 
 from tests.schema.conftest import AtOnce, rows
 from ventana.messages import Customer, InboundMessage
+from ventana.providers import PROVIDERS
 from ventana.schema.connection import Database
+from ventana.schema.conversation_lists import Wanted, WindowState, list_conversations
 from ventana.schema.events import claim_events, finish_events
 from ventana.schema.inbound import record_inbound
-from ventana.schema.windows import (
-    Swept,
-    conversations_closing_within,
-    conversations_needing_template,
-    sweep_windows,
-)
+from ventana.schema.windows import Swept, sweep_windows
 from ventana.window import POLICY, window
 
 NOW = datetime.now(UTC)
@@ -41,6 +38,11 @@ def customers(database: Database, written: list[timedelta], channel: str = "what
         for number, ago in enumerate(written)
     ]
     return [str(row.conversation_id) for row in record_inbound(database, list(batch))]
+
+
+def listed(database: Database, state: WindowState) -> set[str]:
+    found, _ = list_conversations(database, Wanted(window=state), now=NOW, providers=[*PROVIDERS])
+    return {each.id for each in found}
 
 
 def test_a_window_is_announced_once_as_closing_and_once_as_closed(database: Database) -> None:
@@ -104,9 +106,9 @@ def test_the_sets_agree_with_the_pure_functions(database: Database) -> None:
     written = [timedelta(0), 22 * HOUR, 23 * HOUR + 30 * MINUTE, 23 * HOUR + 59 * MINUTE, 24 * HOUR, 40 * HOUR]
     by_id = dict(zip(customers(database, written), written, strict=True))
     needing = {id_ for id_, ago in by_id.items() if window(NOW - ago, NOW).needs_template}
-    assert set(conversations_needing_template(database, NOW)) == needing
-    closing = [id_ for id_, ago in sorted(by_id.items(), key=lambda item: -item[1]) if 23 * HOUR <= ago < 24 * HOUR]
-    assert conversations_closing_within(database, 60, NOW) == closing
+    assert listed(database, "shut") == needing
+    assert listed(database, "open") == set(by_id) - needing
+    assert listed(database, "closing") == {id_ for id_, ago in by_id.items() if 23 * HOUR < ago < 24 * HOUR}
 
 
 def test_the_policy_is_the_same_in_python_and_in_the_database(database: Database) -> None:

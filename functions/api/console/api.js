@@ -60,9 +60,17 @@ async function call(method, path, { body, headers = {}, signal }, again = true) 
   learn(answer.headers.get("date"));
   const told = await answer.json().catch(() => null);
   if (answer.ok) return told;
-  if (answer.status === 401 && again && (await expired(used)))
+  if (answer.status === 401 && again && (await renewed(used)))
     return call(method, path, { body, headers, signal }, false);
   throw new Problem(answer.status, told && told.code ? told : { code: `http_${answer.status}`, title: told?.message });
+}
+
+async function renewed(used) {
+  try {
+    return await expired(used);
+  } catch {
+    throw new Problem(0, { code: "network" });
+  }
 }
 
 async function reached(path, request) {

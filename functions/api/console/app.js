@@ -16,9 +16,9 @@ const root = document.getElementById("app");
 async function begin() {
   applyTheme();
   takeFromAddress();
+  state.configuring = fetch("config.json", { cache: "no-cache" }).then((answer) => answer.json());
   if (token()) first();
-  const configured = fetch("config.json", { cache: "no-cache" }).then((answer) => answer.json());
-  const [config] = await Promise.all([configured, speak(preferred())]);
+  const [config] = await Promise.all([state.configuring, speak(preferred())]);
   state.config = config;
   await signIn();
   route();

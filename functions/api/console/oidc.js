@@ -71,6 +71,9 @@ export async function complete(settings) {
   );
 }
 
+/** The issuer gives no token any more: another try would end the same way. */
+export class Refused extends Error {}
+
 /** Get a new token by the one for renewal; true where that worked. */
 export async function renewed(settings, refresh) {
   await tokens(
@@ -90,7 +93,8 @@ async function tokens(settings, form, nonce, formerly = null) {
     body: new URLSearchParams(form),
   });
   const given = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(given.error || "token");
+  if (answer.status >= 500) throw new Error("issuer");
+  if (!answer.ok) throw new Refused(given.error || "token");
   if (nonce && (!given.id_token || claims(given.id_token).nonce !== nonce)) throw new Error("nonce");
   keep(isJwt(given.access_token) ? given.access_token : given.id_token, given.refresh_token || formerly);
 }

@@ -36,7 +36,10 @@ export function recalled() {
   return place && place.startsWith("#/") ? place : null;
 }
 
-/** A 401 came: try once to renew the token; true where there is a new one, else the viewer signs in again. */
+/**
+ * A 401 came: try once to renew the token; true where there is a new one, else the viewer signs in again. Raises where
+ * nobody could be asked, as in a page that is being left: that is no reason to forget who was signed in.
+ */
 export async function expired(refused) {
   if (token() && token() !== refused) return true;
   renewing ??= renew().finally(() => (renewing = null));
@@ -47,12 +50,15 @@ export async function expired(refused) {
 
 async function renew() {
   const renewal = sessionStorage.getItem(RENEWAL);
-  if (!renewal || state.config?.sign_in.kind !== "oidc") return false;
+  if (!renewal) return false;
+  const { sign_in: way } = await state.configuring;
+  if (way.kind !== "oidc") return false;
+  const { Refused, renewed } = await import("./oidc.js");
   try {
-    const { renewed } = await import("./oidc.js");
-    return await renewed(state.config.sign_in, renewal);
-  } catch {
-    return false;
+    return await renewed(way, renewal);
+  } catch (problem) {
+    if (problem instanceof Refused) return false;
+    throw problem;
   }
 }
 

@@ -1,6 +1,7 @@
 // What the signed-in session knows, in one object, and who is told when a part of it changes.
 
 export const state = {
+  configuring: null,
   config: null,
   me: { known: false, name: "", may_write: false },
   signedIn: false,

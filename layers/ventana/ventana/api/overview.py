@@ -76,7 +76,7 @@ def _overview(services: Services, within: views.Range, now: datetime) -> views.O
 
 
 def _windows(database: Database, providers: Sequence[ProviderStatistics], now: datetime) -> list[views.Windows]:
-    known = {each.provider: each for each in open_windows(database, now, CLOSING)}
+    known = {each.provider: each for each in open_windows(database, [*PROVIDERS], now, CLOSING)}
     found = []
     for provider in providers:
         own = known.get(provider.provider)

@@ -90,13 +90,14 @@ IN_ORDER: LiteralString = """
 """
 OF_THESE: LiteralString = "and c.provider = any(%(providers)s::text[]) and c.status = any(%(statuses)s::text[])"
 STREAMS: LiteralString = "(select" + CANDIDATE + IN_ORDER + SILENT + OF_THESE + SILENT_ORDER
-# The two columns and their order are those of the index's predicate.
 SOON: LiteralString = """ c.id = any(array(
-    select k.id from kommo_conversations k
-     where k.last_user_message_at is distinct from k.window_closed_for
-       and k.last_user_message_at > %(now)s - interval '24 hours'
-       and k.last_user_message_at < %(now)s + %(margin)s - interval '23 hours'
-     order by k.last_user_message_at limit %(most)s)) and
+    select w.id
+      from unnest(%(providers)s::text[]) p (name), lateral (
+           select k.id from kommo_conversations k
+            where k.provider = p.name and k.window_closed_for is distinct from k.last_user_message_at
+              and k.last_user_message_at > %(now)s - interval '24 hours'
+              and k.last_user_message_at < %(now)s + %(margin)s - interval '23 hours'
+            order by k.last_user_message_at limit %(most)s) w)) and
 """
 CLOSING_SOON: LiteralString = "(select" + ANY + SOON + AFTER + ORDER + ")"
 FOUND: LiteralString = (

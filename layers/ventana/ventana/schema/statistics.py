@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -26,12 +27,12 @@ FAILURES = """
 select provider, error_code, sum(count)::bigint as count from hourly_failures where hour >= %s
  group by provider, error_code order by 3 desc, provider, error_code limit %s
 """
-# As idx_conversations_window_open has its columns: only windows that are open are looked at. A telegram chat has none.
+# Only windows that are open are looked at. A telegram chat has none.
 WINDOWS = """
 select provider, count(*) as open, count(*) filter (where last_user_message_at <= %(now)s + %(within)s - interval
        '24 hours' and window_length_v1(channel) is not null) as closing
   from kommo_conversations
- where last_user_message_at is distinct from window_closed_for
+ where provider = any(%(providers)s) and window_closed_for is distinct from last_user_message_at
    and last_user_message_at > %(now)s - interval '24 hours' and last_user_message_at <= %(now)s
  group by provider order by provider
 """
@@ -114,6 +115,6 @@ def failures(database: Database, since: datetime, limit: int = 20) -> list[Failu
     return database.all(Failures, FAILURES, (since, limit))
 
 
-def open_windows(database: Database, now: datetime, within: timedelta) -> list[OpenWindows]:
+def open_windows(database: Database, providers: Sequence[str], now: datetime, within: timedelta) -> list[OpenWindows]:
     """Windows that are open at `now`, and those that shut `within` so long; providers without any are left out."""
-    return database.all(OpenWindows, WINDOWS, {"now": now, "within": within})
+    return database.all(OpenWindows, WINDOWS, {"providers": list(providers), "now": now, "within": within})

@@ -9,7 +9,7 @@ from typing import Literal
 from ventana.schema.connection import Database
 from ventana.send_queue import Turn
 
-SWEEP = "select closing, closed from sweep_windows_v2(%s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
+SWEEP = "select closing, closed, more from sweep_windows_v3(%s, %s, coalesce(%s::timestamptz, clock_timestamp()))"
 SWEEP_SENDS = """
 select message_id::text as message_id, conversation_id::text as conversation_id, lane, outcome
   from sweep_sends_v1(%s, coalesce(%s::timestamptz, clock_timestamp()))
@@ -22,27 +22,15 @@ select f.business_address, f.last_user_message_at, f.window_closed_for from form
  where f.conversation_id = %(id)s
  order by last_user_message_at desc nulls last
 """
-NEEDING_TEMPLATE = """
-select id::text from kommo_conversations
- where window_length_v1(channel) is not null
-   and coalesce(window_closes_at_v1(channel, last_user_message_at, window_closed_for) <= %s, true)
- order by last_user_message_at desc nulls last limit %s
-"""
-CLOSING_WITHIN = """
-select id::text from kommo_conversations
- where last_user_message_at > %(now)s - interval '24 hours'
-   and last_user_message_at <= %(now)s - interval '24 hours' + %(within)s
-   and window_length_v1(channel) is not null and window_closed_for is distinct from last_user_message_at
- order by last_user_message_at limit %(limit)s
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many windows were announced as closing and as closed in one batch."""
+    """How many windows were announced as closing and as closed in one batch, and whether more are to be looked at."""
 
     closing: int
     closed: int
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +76,3 @@ def forget(database: Database, limit: int, now: datetime | None = None) -> int:
 def windows_of(database: Database, conversation_id: str) -> list[AddressWindow]:
     """The windows of a customer at each address of ours that they wrote to, the latest first."""
     return database.all(AddressWindow, WINDOWS_OF, {"id": conversation_id})
-
-
-def conversations_needing_template(database: Database, now: datetime, limit: int = 100) -> list[str]:
-    """Ids of conversations to which only a template may be sent at `now`, the latest customer first."""
-    return database.call(lambda connection: [row[0] for row in connection.execute(NEEDING_TEMPLATE, (now, limit))])
-
-
-def conversations_closing_within(database: Database, minutes: int, now: datetime, limit: int = 100) -> list[str]:
-    """Ids of conversations whose open window closes within so many minutes after `now`, the soonest first."""
-    parameters = {"now": now, "within": timedelta(minutes=minutes), "limit": limit}
-    return database.call(lambda connection: [row[0] for row in connection.execute(CLOSING_WITHIN, parameters)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -19,6 +20,8 @@ from ventana.schema.migrate.plan import print_plan
 from ventana.schema.migrate.rehearse import Rehearsed, rehearse
 from ventana.schema.migrate.report import Component, components, print_report
 from ventana.schema.migrate.steps import Limits, Say, patiently, prelude
+
+NAMED = 3  # of what is pending
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Runner:
                 self.say(f"applied {done[-1]} in {time.monotonic() - started:.2f} s")
         except Unfinished as unfinished:
             left = [migration.version for migration in pending[len(done) :]]
-            raise Unfinished(f"{unfinished}; pending: {', '.join(left) or 'nothing else'}") from None
+            raise Unfinished(f"{unfinished}; pending: {_named(left)}") from None
         self.say(f"{len(done)} applied")
         return self._report(Outcome("up", done=done), self.ledger.applied(self.migrations))[0]
 
@@ -173,6 +176,13 @@ class Runner:
         outcome.components = components(rehearsed, self._catalog())
         print_report(self.connection, outcome.components, self.say)
         return outcome, rehearsed
+
+
+def _named(versions: Sequence[str]) -> str:
+    """The first few by name: CloudFormation shows the beginning of what a deployment failed with, and no more."""
+    if len(versions) <= NAMED + 1:
+        return ", ".join(versions) or "nothing else"
+    return f"{', '.join(versions[:NAMED])} and {len(versions) - NAMED} more up to {versions[-1]}"
 
 
 def _adoptable(rehearsed: list[Rehearsed], found: Catalog, to: str | None) -> list[Migration]:
