@@ -49,6 +49,7 @@ def populate(connection: Connection, conversations: int = CONVERSATIONS, message
         connection.execute(CONVERSATION_ROWS, numbers)
         connection.execute(MESSAGE_ROWS, numbers)
         connection.execute("reset session_replication_role")
+    connection.execute("select recount_conversations_v1(), watch_open_windows_v1()")
     connection.execute("vacuum analyze")
 
 

@@ -435,6 +435,7 @@ def large(server: str, template: Callable[[], str]) -> Iterator[str]:
             )
             for _, definition in indexes:
                 owner.execute(definition.encode())
+            owner.execute("select recount_conversations_v1(), watch_open_windows_v1()")
             owner.execute("vacuum analyze")
         yield dsn
 

@@ -107,6 +107,20 @@ def test_a_conversation_that_somebody_makes_is_watched_and_one_that_goes_is_not(
     assert sweep_windows(database, HOUR, 9, NOW) == Swept(0, 0)
 
 
+def test_what_was_loaded_without_triggers_is_watched_when_it_is_said(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    connection.execute("set session_replication_role = replica")
+    rows_of = "insert into kommo_conversations (phone, provider, last_user_message_at, window_warned_for) values "
+    connection.execute(rows_of + "('+551', 'meta', %(at)s, null), ('+552', 'meta', %(at)s, %(at)s)", {"at": NOW})
+    connection.execute("set session_replication_role = origin")
+    assert watched(database) == []
+    connection.execute("select watch_open_windows_v1(), watch_open_windows_v1()")
+    assert watched(database) == [(timedelta(0), False), (timedelta(0), True)]
+    assert sweep_windows(database, HOUR, 9, NOW + 23 * HOUR) == Swept(1, 0)
+    assert sweep_windows(database, HOUR, 9, NOW + 24 * HOUR) == Swept(0, 2)
+
+
 def test_customers_who_wrote_again_do_not_hide_who_is_due(database: Database) -> None:
     for number in range(5):
         write(database, f"first {number}", 25 * HOUR - number * MINUTE, f"+55{number}")

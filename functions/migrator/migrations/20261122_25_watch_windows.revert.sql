@@ -88,5 +88,6 @@ $$;
 drop function sweep_windows_v3(interval, integer, timestamptz);
 drop trigger trigger_watch_window on kommo_conversations;
 drop trigger trigger_watch_new_window on kommo_conversations;
+drop function watch_open_windows_v1();
 drop function watch_window();
 drop table watched_windows;

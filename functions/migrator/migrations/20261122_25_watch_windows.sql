@@ -43,15 +43,21 @@ for each row when (new.last_user_message_at is distinct from new.window_warned_f
                         or new.last_user_message_at < old.last_user_message_at))
 execute function watch_window();
 
+-- Watches every window that is open and not yet watched, for the owner: once when watching begins, and after rows were
+-- loaded with triggers switched off.
+create function watch_open_windows_v1() returns void language sql as $$
+    insert into watched_windows (conversation_id, opened_at, announced)
+    select c.id, c.last_user_message_at, c.last_user_message_at is not distinct from c.window_warned_for
+      from kommo_conversations c
+     where c.last_user_message_at is not null
+       and (c.last_user_message_at is distinct from c.window_closed_for
+            or c.last_user_message_at is distinct from c.window_warned_for)
+       for key share
+    on conflict (conversation_id) do nothing;
+$$;
+
 -- step: windows that are open already
-insert into watched_windows (conversation_id, opened_at, announced)
-select c.id, c.last_user_message_at, c.last_user_message_at is not distinct from c.window_warned_for
-  from kommo_conversations c
- where c.last_user_message_at is not null
-   and (c.last_user_message_at is distinct from c.window_closed_for
-        or c.last_user_message_at is distinct from c.window_warned_for)
-   for key share
-on conflict (conversation_id) do nothing;
+select watch_open_windows_v1();
 
 -- step: the sweep looks at what it watches
 -- What `from current` is below.
@@ -182,7 +188,7 @@ end;
 $$;
 
 -- Everybody may call a new function unless it is said otherwise.
-revoke execute on function sweep_windows_v3, watch_window from public;
+revoke execute on function sweep_windows_v3, watch_open_windows_v1, watch_window from public;
 
 -- step: a mark of the sweep writes no index entry
 drop index if exists idx_conversations_window_closing;
