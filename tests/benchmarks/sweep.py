@@ -122,5 +122,5 @@ def _make_due(place: Place, due: int) -> list[Any]:
     ids = random.sample(place.ids, due)
     place.connection.execute(MAKE_DUE, [ids])
     # What the rounds before have left behind weighs more in a small table than in a large one.
-    place.connection.execute("vacuum kommo_conversations")
+    place.connection.execute("vacuum kommo_conversations, watched_windows")
     return ids
