@@ -128,9 +128,11 @@ def test_beside_customers_who_write(old: psycopg.Connection, runner: psycopg.Con
 
     with ThreadPoolExecutor(4) as pool:
         written = [pool.submit(webhooks, part) for part in range(4)]
-        while not fill(runner, rows=7).finished:
-            pass
-        over.set()
+        try:
+            while not fill(runner, rows=7).finished:
+                pass
+        finally:
+            over.set()
         sent = sum(each.result() for each in written)
     fill(runner)
     wrong = runner.execute("""

@@ -54,8 +54,10 @@ def wish_in(text: str) -> bool | None:
     """
     if len(text) > LONGEST:
         return None
-    letters = (c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-    words = NO_LETTERS.sub(" ", "".join(letters)).strip()
+    letters = text.casefold()
+    if not letters.isascii():
+        letters = "".join(c for c in unicodedata.normalize("NFKD", letters) if not unicodedata.combining(c))
+    words = NO_LETTERS.sub(" ", letters).strip()
     if words in OUT:
         return True
     return False if words in IN else None
