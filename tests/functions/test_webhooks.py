@@ -82,6 +82,24 @@ def test_a_signed_webhook_is_stored_and_acknowledged(
     assert rows(STORED) == [(provider, "user", content, "received")]
 
 
+@pytest.mark.parametrize(("provider", "payload"), [("twilio", TWILIO), ("meta", meta(text(1))), ("kommo", KOMMO)])
+def test_a_webhook_costs_one_line_of_log(
+    load: Load,
+    events: Events,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+    payload: Any,
+) -> None:
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
+    load(f"{provider}_webhook").handler(events[provider](payload), None)
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["provider"], told["status"], told["InboundRecorded"]) == (provider, 200, [1.0])
+    assert told["duration_ms"] > 0
+    assert not {"hola", "Ana", "5511987654321", "chat-1"} & set(line.replace('"', " ").split())
+
+
 @pytest.mark.parametrize(
     ("provider", "payload", "forged"),
     [("twilio", TWILIO, "forged"), ("meta", meta(text(1)), "forged"), ("kommo", KOMMO, "forged")],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ventana.telemetry import count, gauge, measured, of_provider
+from ventana.telemetry import beside_metrics, count, gauge, measured, of_provider
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,21 @@ def test_nothing_is_kept_of_an_invocation_whose_metrics_are_switched_off(
     (line,) = said(capsys)
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
     assert "Sent" not in line
+
+
+def test_what_is_told_beside_metrics_is_no_metric_and_of_its_invocation_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @measured
+    def telling(told: dict[str, int]) -> None:
+        count("Sent")
+        beside_metrics(told)
+
+    telling({"status": 200})
+    telling({})
+    first, second = said(capsys)
+    assert first["status"] == 200 and "status" not in second
+    assert [each["Name"] for each in first["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["Sent"]
 
 
 def test_metrics_of_an_invocation_that_fails_are_published_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -23,6 +23,17 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Vent
 def count(name: str, value: float = 1) -> None:
     """Add to the metric `name`, a count."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def counted() -> bool:
+    """Whether anything was counted in this invocation so far."""
+    return bool(metrics.metric_set)
+
+
+def beside_metrics(told: Mapping[str, str | int | float]) -> None:
+    """Write codes and durations into the line of log that publishes this invocation's metrics; nobody counts them."""
+    for name, value in told.items():
+        metrics.add_metadata(name, value)
 
 
 def of_provider(name: str) -> None:

@@ -29,7 +29,7 @@ from ventana.secrets import ProviderSecrets, SecretStore
 from ventana.send_queue import SendQueue
 from ventana.settings import Settings
 from ventana.spill_queue import spill_queue
-from ventana.telemetry import count, log_bug, logger, measured, of_provider
+from ventana.telemetry import beside_metrics, count, counted, log_bug, logger, measured, of_provider
 
 SPARE_SECONDS = STATEMENT_SPARE_SECONDS + LOOK_SECONDS
 """How much longer than its time-out a statement may take that only the watchdog ends."""
@@ -57,18 +57,14 @@ def webhook(
         of_provider(provider.name)
         try:
             request = raw_request(event, settings.public_base_url)
-            answer, counts = _receive(provider, request, secrets, settings, intake)
+            answer = _receive(provider, request, secrets, settings, intake)
         except VentanaError as error:
-            answer, counts = _refuse(provider, error), {}
-        logger.info(
-            "webhook",
-            extra={
-                "provider": provider.name,
-                "status": answer.status,
-                "duration_ms": round((time.perf_counter() - started) * 1000, 1),
-                **counts,
-            },
-        )
+            answer = _refuse(provider, error)
+        told = {"status": answer.status, "duration_ms": round((time.perf_counter() - started) * 1000, 1)}
+        if counted():
+            beside_metrics(told)  # one line for each webhook: a second would cost as much again
+        else:
+            logger.info("webhook", extra={"provider": provider.name, **told})
         return _response(answer)
 
     return handler
@@ -117,7 +113,7 @@ def _decoded(body: str) -> bytes:
 
 def _receive(
     provider: Provider, request: RawRequest, secrets: SecretStore, settings: Settings, intake: Intake
-) -> tuple[Acknowledgement, Mapping[str, int]]:
+) -> Acknowledgement:
     secret_id = settings.secret_id(provider.name)
     try:
         challenged = _known(provider, request, secrets.of(provider.name, secret_id))
@@ -128,10 +124,9 @@ def _receive(
             raise
         challenged = _known(provider, request, newer)
     if challenged is not None:
-        return challenged, {"challenges": 1}
-    outcomes = intake.take(_parsed(provider, request))
-    _count(provider, outcomes)
-    return provider.acknowledgement, outcomes
+        return challenged
+    _count(provider, intake.take(_parsed(provider, request)))
+    return provider.acknowledgement
 
 
 def _known(provider: Provider, request: RawRequest, credentials: ProviderSecrets) -> Acknowledgement | None:
