@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from tests.schema.conftest import rows
 from tests.schema.recording import HELLO, outcomes
 from ventana.errors import StorageUnavailable
 from ventana.schema.connection import Database
+from ventana.schema.deadline import Watchdog
 from ventana.schema.inbound import record_inbound
 from ventana.settings import Settings
 
@@ -50,6 +53,32 @@ def test_a_locked_table_ends_in_time(database_url: str) -> None:
             record_inbound(impatient, [HELLO])
     assert outcomes(impatient, [HELLO]) == ["recorded"]
     impatient.close()
+
+
+def watchdogs() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "ventana-watchdog"}
+
+
+def test_a_database_that_is_closed_leaves_no_thread_behind(database_url: str) -> None:
+    before = watchdogs()
+    own = Database(Settings(database_url=database_url))
+    for _ in range(2):
+        assert own.value("select 1") == 1
+        (thread,) = watchdogs() - before
+        own.close()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_watchdog_that_rested_watches_again(database_url: str) -> None:
+    watchdog, before = Watchdog(rest_seconds=0.0), watchdogs()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        with watchdog.watching(connection, time.monotonic() + 60):
+            (thread,) = watchdogs() - before
+        thread.join(10)
+        assert not thread.is_alive()
+        with pytest.raises(psycopg.OperationalError), watchdog.watching(connection, time.monotonic() + 0.1):
+            connection.execute("select pg_sleep(60)")
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._watchdog.rest()
 
     def _open(self, until: float) -> Connection:
         if self._connection is None or self._connection.closed:
