@@ -32,7 +32,7 @@ class Watch:
     def follow(self, page: Page) -> None:
         page.on("request", lambda request: self.requests.append(request))
         page.on("console", self._said)
-        page.on("pageerror", lambda error: self.complaints.append(f"{error}"))
+        page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
 
     def judge(self) -> None:
         """Nobody outside was asked, and nothing went wrong in the page, the content security policy included."""

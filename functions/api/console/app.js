@@ -57,10 +57,12 @@ function show(view) {
 
 async function draw() {
   if (!state.signedIn) {
+    const { SignIn } = await import("./sign_in.js");
+    if (state.signedIn) return draw();
+    // In one go with what is shown: views that are still there may draw at any moment, and need what they show.
     begun = false;
     state.thread?.stop();
     Object.assign(state, { thread: null, list: null, cursor: null, me: { known: false, name: "", may_write: false } });
-    const { SignIn } = await import("./sign_in.js");
     return show(html`<${SignIn} onToken=${signedIn} />`);
   }
   if (begun) return undefined;

@@ -83,7 +83,7 @@ class Search extends Component {
 
   type(q) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => q !== state.list.filters.q && change({ q }), 250);
+    this.timer = setTimeout(() => state.list && q !== state.list.filters.q && change({ q }), 250);
   }
 
   render({ value }) {

@@ -94,7 +94,7 @@ export class Shell extends Watcher {
     const { id } = state.route;
     if ((state.thread?.id || null) === id) return;
     const opened = await import("./thread.js").catch(() => null);
-    if (state.route.id !== id) return;
+    if (state.route.id !== id || !state.list) return; // gone elsewhere, or signed out, in the meantime
     if (!opened) {
       setTimeout(() => this.follow(), 2000);
       return;
