@@ -61,9 +61,9 @@ def settled(dsn: str, fault: str, sent: Iterable[Sent], spilled: int) -> Row:
 
 
 def spilled_so_far(state: Path) -> int:
-    """Items that webhooks have let wait, by their logs."""
+    """Items that webhooks have let wait, by the metrics in their logs."""
     lines = [line for log in (state / "logs").glob("*Webhook.log") for line in log.read_text("utf-8").splitlines()]
-    return sum(json.loads(line).get("spilled", 0) for line in lines if '"spilled"' in line)
+    return sum(int(sum(json.loads(line)["InboundSpilled"])) for line in lines if '"InboundSpilled":' in line)
 
 
 def table(rows: Sequence[DataclassInstance]) -> str:
