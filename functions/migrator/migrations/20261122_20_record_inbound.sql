@@ -201,7 +201,6 @@ declare
     v_opens boolean := v_role = 'user' and (p_item ->> 'opens_window')::boolean;
     v_sent_at timestamptz := least(coalesce((p_item ->> 'sent_at')::timestamptz, p_now), p_now);
     v_opened_at timestamptz := case when v_opens then least(v_sent_at, now()) end;
-    v_counted text;
 begin
     -- One statement finds a customer who is known by what this message tells; all others are conversation_of_v1's. That
     -- the provider is compared as no index can keeps a plan for small tables from reading all of a provider's rows.
@@ -234,7 +233,7 @@ begin
         end if;
     end if;
 
-    v_counted := set_config('ventana.counted', 'on', true);  -- below, and not by the triggers of the message
+    perform set_config('ventana.counted', 'on', true);  -- below, and not by the triggers of the message
     insert into kommo_messages (conversation_id, provider, business_address, provider_message_id, kommo_message_id,
                                 role, content, content_type, media_url, metadata, created_at, received_at,
                                 opens_window, delivery_status, provider_payload)
@@ -245,7 +244,7 @@ begin
             case v_role when 'assistant' then 'sent' else 'received' end, p_item -> 'raw')
     on conflict (provider_message_id, provider, business_address) where provider_message_id is not null do nothing
     returning id into message_id;
-    v_counted := set_config('ventana.counted', '', true);
+    perform set_config('ventana.counted', '', true);
     if message_id is null then
         select m.id, m.conversation_id into message_id, conversation_id from kommo_messages m
          where m.provider_message_id = v_provider_message_id and m.provider_message_id is not null
@@ -320,27 +319,19 @@ security definer set enable_seqscan = off set search_path from current as $$
 declare
     v_item jsonb := p_items -> 0;
     v_now timestamptz;
-    v_done record;
 begin
     if not p_guarded then
         if v_item ->> 'kind' = 'status' or v_item ->> 'role' = 'assistant' then
-            -- As lock_provider_messages_v1 locks one.
-            perform pg_advisory_xact_lock(1448436340, hashtext(
-                concat_ws(':', v_item ->> 'provider', v_item ->> 'provider_message_id')) & 255);
+            perform lock_provider_messages_v1(array[
+                concat_ws(':', v_item ->> 'provider', v_item ->> 'provider_message_id')]);
         end if;
         place := 0;
-        -- Assigned and not selected: a simple expression needs no executor.
         if v_item ->> 'kind' = 'status' then
-            v_done := record_status_v3(v_item, p_now);
-            outcome := v_done.outcome;
-            message_id := v_done.message_id;
-            turns := v_done.turns;
+            select r.outcome, r.message_id, r.turns into outcome, message_id, turns
+              from record_status_v3(v_item, p_now) r;
         else
-            v_done := record_message_v3(v_item, p_now);
-            outcome := v_done.outcome;
-            message_id := v_done.message_id;
-            conversation_id := v_done.conversation_id;
-            turns := v_done.turns;
+            select r.outcome, r.message_id, r.conversation_id, r.turns into outcome, message_id, conversation_id, turns
+              from record_message_v3(v_item, p_now) r;
         end if;
         return next;
         return;
