@@ -19,8 +19,9 @@ from ventana.providers.base import RawRequest
 
 CUSTOMERS = 100
 """How many customers of each provider write in turn."""
-# Of a day ago and a second apart: each message is newer than the one before, and none is of the future.
-_TIMES = (datetime.now(UTC) - timedelta(days=1) + timedelta(seconds=second) for second in count())
+# A second apart, so that each message is newer than the one before and moves its customer's times; of half a day ago,
+# so that none is of the future and no window closes while we measure.
+_TIMES = (datetime.now(UTC) - timedelta(hours=12) + timedelta(seconds=second) for second in count())
 _NUMBERS = count()
 
 
