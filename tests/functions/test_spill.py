@@ -333,7 +333,7 @@ def test_after_a_time_out_the_next_webhooks_do_not_wait_for_the_database(
         raise StorageUnavailable("the database refused: ConnectionTimeout")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Database, "all", silent)
+        patched.setattr(Database, "texts", silent)
         outcomes = [intake.take([message]) for message in HELLO[:5]]
     assert (outcomes, asked) == ([{"spilled": 1}] * 5, 1)
     now[0] += 6

@@ -57,14 +57,15 @@ def test_messages_are_recorded_through_the_proxy_and_its_sessions_stay_fit_for_o
     database = through()
     assert outcomes(database, [HELLO]) == ["recorded"]
     assert rows(database, "select count(*) from kommo_messages") == [(1,)]
-    for _ in range(10):  # psycopg prepares what comes often
+    for _ in range(10):  # what comes often is prepared elsewhere
         database.value("select 1")
+        assert outcomes(database, [HELLO]) == ["duplicate"]
     database.close()
     assert proxy.users == ["ventana_app"]
     said = b"".join(proxy.said).lower()
     assert b"record_inbound" in said
     assert b"set statement_timeout" not in said, "it would keep the session from everybody else"
-    assert b"_pg3_" not in said, "nor is anything prepared in it"
+    assert b"_pg3_" not in said and b"direct_" not in said, "nor is anything prepared in it"
 
 
 def test_each_connection_has_a_token_of_its_own(proxy: RdsProxy) -> None:

@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 
 from ventana.errors import NotConfigured, RefusedByDatabase, StorageUnavailable
 from ventana.schema.deadline import Watchdog, connected_within
+from ventana.schema.direct import Direct, Texts
 from ventana.schema.iam_token import authorities, iam_token
 from ventana.schema.types import Connection
 from ventana.secrets import SecretStore
@@ -37,6 +38,7 @@ class Database:
         self._settings = settings
         self._secrets = secrets or SecretStore()
         self._connection: Connection | None = None
+        self._direct = Direct()
         self._watchdog = Watchdog()
         after_restore(self.close)
 
@@ -77,6 +79,10 @@ class Database:
         """The first column of the first row, or None."""
         row = self.call(lambda connection: connection.execute(query, parameters).fetchone())
         return row[0] if row else None
+
+    def texts(self, query: LiteralString, parameters: Sequence[str | None]) -> list[Texts]:
+        """Every row of `query` as text, by the shortest way; its parameters are text as well."""
+        return self.call(lambda connection: self._direct.rows(connection, query, parameters))
 
     def close(self) -> None:
         """Let the connection go; the next call opens another."""

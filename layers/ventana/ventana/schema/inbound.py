@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, cast
 
 from ventana.errors import RefusedByDatabase
 from ventana.messages import (
@@ -22,12 +22,16 @@ from ventana.messages import (
     StatusUpdate,
 )
 from ventana.schema.connection import Database
+from ventana.schema.direct import Texts
 from ventana.send_queue import Turn
 
 RECORD_INBOUND = """
-select place, outcome, message_id::text as message_id, conversation_id::text as conversation_id, turns
+select place, outcome, message_id, conversation_id, turns
   from record_inbound_v3(%s::jsonb, coalesce(%s::timestamptz, clock_timestamp()), %s)
 """
+Outcome: TypeAlias = Literal[
+    "recorded", "duplicate", "echo", "moved", "unchanged", "orphaned", "unmatched", "noticed", "parked"
+]
 ALONE = frozenset({"message", "status"})
 """What needs no guard where it comes alone: if the database refuses it, nothing else is lost with it."""
 
@@ -42,9 +46,7 @@ class Recorded:
     """
 
     place: int
-    outcome: Literal[
-        "recorded", "duplicate", "echo", "moved", "unchanged", "orphaned", "unmatched", "noticed", "parked"
-    ]
+    outcome: Outcome
     message_id: str | None
     conversation_id: str | None
     turns: list[dict[str, str]] | None = None
@@ -69,14 +71,21 @@ def record_json(
     database: Database, items: Sequence[dict[str, Any]], received_at: datetime | None = None
 ) -> list[Recorded]:
     """Store items that are JSON already, as `as_json` makes them; all else is as in `record_inbound`."""
-    text = dumped(list(items))
+    text, received = dumped(list(items)), received_at.isoformat() if received_at else None
     if len(items) == 1 and items[0].get("kind") in ALONE:
         try:
-            return database.all(Recorded, RECORD_INBOUND, (text, received_at, False))
+            return [_recorded(row) for row in database.texts(RECORD_INBOUND, (text, received, "false"))]
         except RefusedByDatabase:
             pass  # once more, to park it
-    found = database.all(Recorded, RECORD_INBOUND, (text, received_at, True))
-    return sorted(found, key=lambda row: row.place)
+    found = database.texts(RECORD_INBOUND, (text, received, "true"))
+    return sorted(map(_recorded, found), key=lambda row: row.place)
+
+
+def _recorded(row: Texts) -> Recorded:
+    place, outcome, message_id, conversation_id, turns = row
+    return Recorded(
+        int(place or 0), cast(Outcome, outcome), message_id, conversation_id, json.loads(turns) if turns else None
+    )
 
 
 def as_json(item: Item) -> dict[str, Any]:
