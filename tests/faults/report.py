@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DRAINED_WITHIN_SECONDS = 60.0
+SPILLED = re.compile(r'"InboundSpilled":\[([\d.,]+)\]')
 FOUND = "select provider_message_id, count(*) from kommo_messages where provider_message_id = any(%s) group by 1"
 
 
@@ -62,8 +62,9 @@ def settled(dsn: str, fault: str, sent: Iterable[Sent], spilled: int) -> Row:
 
 def spilled_so_far(state: Path) -> int:
     """Items that webhooks have let wait, by the metrics in their logs."""
-    lines = [line for log in (state / "logs").glob("*Webhook.log") for line in log.read_text("utf-8").splitlines()]
-    return sum(int(sum(json.loads(line)["InboundSpilled"])) for line in lines if '"InboundSpilled":' in line)
+    # Not line by line: two processes may write at once, and their lines become one.
+    told = [SPILLED.findall(log.read_text("utf-8")) for log in (state / "logs").glob("*Webhook.log")]
+    return sum(int(float(number)) for every in told for values in every for number in values.split(","))
 
 
 def table(rows: Sequence[DataclassInstance]) -> str:
