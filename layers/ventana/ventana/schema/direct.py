@@ -37,7 +37,7 @@ class Direct:
     def rows(self, connection: Connection, query: LiteralString, parameters: Sequence[str | None]) -> list[Texts]:
         """Every row of `query`, each %s of it one parameter; raises psycopg's errors as a cursor does."""
         statement = _numbered(query)
-        given: Any = [None if value is None else value.encode() for value in parameters]  # annotated without NULL there
+        given: Any = [_bytes(value) for value in parameters]  # prepared ones are annotated without NULL
         name = self._prepared(connection, statement)
         if name is None:
             result = connection.pgconn.exec_params(statement, given)
@@ -70,6 +70,14 @@ def _numbered(query: LiteralString) -> bytes:
     """With $1, $2, … in place of each %s."""
     numbers = count(1)
     return re.sub("%s", lambda found: f"${next(numbers)}", query).encode()
+
+
+def _bytes(value: str | None) -> bytes | None:
+    if value is None:
+        return None
+    if "\0" in value:  # libpq would take it for the end, and Postgres store what comes before
+        raise psycopg.errors.CharacterNotInRepertoire("a NUL in a parameter")
+    return value.encode()
 
 
 def _text(value: bytes | None) -> str | None:
