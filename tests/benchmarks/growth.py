@@ -23,6 +23,7 @@ from tests.benchmarks.functions import answering_at_once, loaded
 from tests.benchmarks.ingest import FLOOR_INSERT, FLOOR_TABLE
 from tests.benchmarks.population import populate
 from tests.benchmarks.sizes import named, sizes_of
+from tests.benchmarks.sweep import MAKE_DUE
 from tests.benchmarks.system import KINDS, LARGE, System, copies, logging_to, server
 from tests.benchmarks.timing import Call, rounds_of, typical
 from tests.benchmarks.webhooks import event_of
@@ -45,12 +46,6 @@ KIND = next(kind for kind in KINDS if kind.name == "meta text")
 SOME = "select id::text from kommo_conversations order by random() limit %s"
 BY_KEY = "select id, provider, phone, last_user_message_at from kommo_conversations where id = %s"
 PUBLISHED = "update events set published_at = now() where published_at is null"
-CLOSE = """
-update kommo_conversations
-   set last_user_message_at = now() - interval '25 hours' - random() * interval '1 hour', window_warned_for = null,
-       window_closed_for = null
- where id = any(%s::uuid[])
-"""
 CLOSED = "select count(*) from events where name = 'WindowClosed'"
 FIGURES = {
     "ingest": "write",
@@ -156,7 +151,7 @@ def _close_some(place: Place) -> None:
     """Let windows close, and nothing be left of the webhooks before that the tick would publish."""
     place.connection.execute(PUBLISHED)
     ids = random.sample(place.ids, min(DUE, len(place.ids)))
-    place.connection.execute(CLOSE, [ids])
+    place.connection.execute(MAKE_DUE, [ids])
     place.closed += len(ids)
 
 

@@ -39,7 +39,7 @@ MAKE_DUE = """
 update kommo_conversations
    set last_user_message_at = now() - interval '25 hours' - random() * interval '1 hour', window_warned_for = null,
        window_closed_for = null, needs_template = false
- where id = any(%s)
+ where id = any(%s::uuid[])
 """
 FLOOR = """
 with closed as (
